@@ -1,0 +1,1 @@
+"""Strongroom: a trusted data store that every client verifies by remote attestation."""

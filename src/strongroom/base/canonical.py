@@ -1,0 +1,197 @@
+"""Deterministic CBOR (RFC 8949 section 4.2.1) for everything that is hashed, signed or sealed.
+
+One value has one encoding and one encoding one value. The decoder takes that encoding and nothing else: definite
+lengths, shortest heads, map keys in bytewise order and each once, no tags, no floats, nothing after the value.
+So a signature over bytes is a signature over the value, and a map with a duplicate key cannot exist.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["MAX_DEPTH", "Value", "decode", "encode"]
+
+Value = bool | int | bytes | str | None | list["Value"] | dict["int | str | bytes", "Value"]
+"""What can be encoded: integers of 64 bits, byte and text strings, lists, maps, booleans and null."""
+
+MAX_DEPTH: Final = 16  # our deepest structure has 5 levels; the limit keeps hostile nesting off Python's stack
+
+_SIMPLE_VALUES: Final[dict[int, bool | None]] = {0xF4: False, 0xF5: True, 0xF6: None}
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+
+
+def encode(value: object) -> bytes:
+    """Encode a value; ``TypeError`` or ``ValueError`` for one outside the subset (a programming mistake)."""
+    out = bytearray()
+    _write(value, out)
+    return bytes(out)
+
+
+def decode(data: bytes, *, path: str, error: type[Malformed] = Malformed, max_bytes: int) -> Value:
+    """Decode exactly one value from untrusted bytes, or raise ``error``.
+
+    ``max_bytes`` is looked at before anything else, so that a caller states what it is ready to hold.
+    """
+    if len(data) > max_bytes:
+        raise error(f"{len(data)} bytes, at most {max_bytes} are read", path=path)
+    reader = _Reader(data, path, error)
+    value = reader.value(0)
+    if reader.offset != len(data):
+        raise error(f"{len(data) - reader.offset} bytes after the value", path=path, offset=reader.offset)
+    return value
+
+
+def _head(major: int, number: int, out: bytearray) -> None:
+    if number < 24:
+        out.append(major << 5 | number)
+    elif number < 1 << 8:
+        out += bytes((major << 5 | 24, number))
+    elif number < 1 << 16:
+        out.append(major << 5 | 25)
+        out += number.to_bytes(2, "big")
+    elif number < 1 << 32:
+        out.append(major << 5 | 26)
+        out += number.to_bytes(4, "big")
+    elif number < 1 << 64:
+        out.append(major << 5 | 27)
+        out += number.to_bytes(8, "big")
+    else:
+        raise ValueError("integers have at most 64 bits")
+
+
+def _write(value: object, out: bytearray) -> None:
+    match value:
+        case None:
+            out.append(0xF6)
+        case bool():
+            out.append(0xF5 if value else 0xF4)
+        case int():
+            if value >= 0:
+                _head(_UINT, value, out)
+            else:
+                _head(_NINT, -1 - value, out)
+        case bytes():
+            _head(_BYTES, len(value), out)
+            out += value
+        case str():
+            text = value.encode()
+            _head(_TEXT, len(text), out)
+            out += text
+        case list() | tuple():
+            _write_array(value, out)
+        case dict():
+            _write_map(value, out)
+        case _:
+            raise TypeError(f"cannot encode a {type(value).__name__}")
+
+
+def _write_array(items: Sequence[object], out: bytearray) -> None:
+    _head(_ARRAY, len(items), out)
+    for item in items:
+        _write(item, out)
+
+
+def _write_map(items: Mapping[object, object], out: bytearray) -> None:
+    _head(_MAP, len(items), out)
+    for key, item in sorted((_key(key), item) for key, item in items.items()):
+        out += key
+        _write(item, out)
+
+
+def _key(key: object) -> bytes:
+    if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
+        raise TypeError("map keys are integers, text or bytes")
+    return encode(key)
+
+
+class _Reader:
+    __slots__ = ("data", "error", "offset", "path")
+
+    def __init__(self, data: bytes, path: str, error: type[Malformed]) -> None:
+        self.data = data
+        self.path = path
+        self.error = error
+        self.offset = 0
+
+    def fail(self, rule: str) -> Malformed:
+        return self.error(rule, path=self.path, offset=self.offset)
+
+    def value(self, depth: int) -> Value:
+        if depth > MAX_DEPTH:
+            raise self.fail(f"nested deeper than {MAX_DEPTH}")
+        if self.offset < len(self.data) and (simple := self.data[self.offset]) in _SIMPLE_VALUES:
+            self.offset += 1
+            return _SIMPLE_VALUES[simple]
+        major, number = self.head()
+        match major:
+            case 0:
+                return number
+            case 1:
+                return -1 - number
+            case 2:
+                return self.take(number)
+            case 3:
+                return self.text(number)
+            case 4:
+                return [self.value(depth + 1) for _ in range(self.count(number))]
+            case 5:
+                return self.map(self.count(number), depth)
+            case _:
+                raise self.fail("tags are not used")
+
+    def head(self) -> tuple[int, int]:
+        """Read a head. A simple value other than false, true and null never gets past here."""
+        first = self.take(1)[0]
+        major, low = first >> 5, first & 0x1F
+        if major == _SIMPLE:
+            raise self.fail("floats and unknown simple values are not used")
+        if low < 24:
+            return major, low
+        if low > 27:
+            raise self.fail("indefinite lengths are not used")
+        width = 1 << (low - 24)
+        number = int.from_bytes(self.take(width), "big")
+        if number < 24 or (width > 1 and number < 1 << (4 * width)):
+            raise self.fail("number not in its shortest form")
+        return major, number
+
+    def take(self, length: int) -> bytes:
+        end = self.offset + length
+        if end > len(self.data):
+            raise self.fail(f"{length} bytes wanted, {len(self.data) - self.offset} are left")
+        taken = self.data[self.offset : end]
+        self.offset = end
+        return taken
+
+    def count(self, number: int) -> int:
+        # each element takes a byte at least, so a count beyond what is left is a lie told before any allocation
+        if number > len(self.data) - self.offset:
+            raise self.fail("more elements announced than bytes are left")
+        return number
+
+    def text(self, length: int) -> str:
+        raw = self.take(length)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            raise self.fail("text is not UTF-8") from None
+
+    def map(self, count: int, depth: int) -> Value:
+        items: dict[int | str | bytes, Value] = {}
+        previous = b""
+        for _ in range(count):
+            start = self.offset
+            key = self.value(depth + 1)
+            raw = self.data[start : self.offset]
+            if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
+                raise self.fail("map keys are integers, text or bytes")
+            if raw <= previous:
+                raise self.fail("map keys out of order or repeated")
+            previous = raw
+            items[key] = self.value(depth + 1)
+        return items

@@ -1,0 +1,1 @@
+"""Named constructions from RFCs over one library. No other package touches ``cryptography.hazmat``."""
