@@ -1,0 +1,138 @@
+"""The client's side of the exchange: a hello, then a verdict. Nothing of the user exists here.
+
+Numbers in comments are the steps of docs/spec/attested-channel.md section 6.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.errors import AppraisalRefused, MalformedMessage
+from strongroom.base.findings import Check, Finding
+from strongroom.channel.messages import (
+    EVIDENCE_SGX_DCAP_3,
+    NONCE_BYTES,
+    SUITE_1,
+    AnswerCore,
+    ClientHello,
+    ServerAnswer,
+)
+from strongroom.channel.schedule import SECRET_BYTES, KeySchedule, hpke_info, transcript_hash
+from strongroom.channel.secure import ClientChannel
+from strongroom.crypto.aead import OpenFailed
+from strongroom.crypto.hashing import equal, sha256
+from strongroom.crypto.hpke import HpkePrivateKey
+from strongroom.formats.collateral import Collateral
+from strongroom.verifier.binding import AttestedPeer, SessionProof, attest_peer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from strongroom.verifier.policy import AppraisalPolicy
+
+__all__ = ["MAX_ELAPSED_SECONDS", "AttestedChannel", "ClientExchange", "ClientTerms"]
+
+MAX_ELAPSED_SECONDS: Final = 60.0  # from hello to answer; a batch waits for one quote, which takes a second at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTerms:
+    """On what terms this client talks: its policy, and the deployment it expects (SHA-256 of its key) if any."""
+
+    policy: AppraisalPolicy
+    deployment: bytes | None
+    max_elapsed_seconds: float = MAX_ELAPSED_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedChannel:
+    """A proven peer and the channel to it. One cannot be had without the other."""
+
+    peer: AttestedPeer
+    channel: ClientChannel
+    collateral: bytes = field(repr=False)
+
+
+class ClientExchange:
+    """One exchange: send ``hello``, give the answer to ``finish``. Good for one answer only."""
+
+    def __init__(self, terms: ClientTerms, *, collateral: Mapping[bytes, bytes] | None = None) -> None:
+        self._terms = terms
+        self._collateral = dict(collateral or {})
+        self._key: HpkePrivateKey | None = HpkePrivateKey.generate()
+        self.hello = ClientHello(
+            suites=(SUITE_1,),
+            evidence_kinds=(EVIDENCE_SGX_DCAP_3,),
+            deployment=terms.deployment,
+            nonce=os.urandom(NONCE_BYTES),
+            kem_key=self._key.public,
+            known_collateral=tuple(self._collateral)[-8:],
+        ).to_bytes()
+
+    def finish(self, answer: bytes, *, elapsed_seconds: float, at: datetime) -> AttestedChannel:
+        """Judge the answer.
+
+        Raises ``MalformedMessage`` (or another ``Malformed``) for bytes that are no answer, ``AppraisalRefused``
+        with every finding for one that does not prove what the terms demand.
+        """
+        key, self._key = self._key, None
+        if key is None:
+            raise ValueError("this exchange has had its answer")
+        parsed = ServerAnswer.from_bytes(answer)
+        core = AnswerCore.from_bytes(parsed.core)
+        if core.suite != SUITE_1 or core.evidence_kind != EVIDENCE_SGX_DCAP_3:
+            raise MalformedMessage("the answer chose something that was not offered", path="answer")
+        keys = self._keys(key, parsed, core)
+        collateral = self._stapled(parsed, core)
+        shown = parsed.attestation
+        peer = attest_peer(
+            shown.evidence,
+            Collateral.from_json(collateral),
+            self._terms.policy,
+            SessionProof(
+                claims=shown.claims,
+                claims_signature=shown.claims_signature,
+                instance_certificate=shown.instance_certificate,
+                deployment_key=core.deployment_key,
+                index=shown.index,
+                path=shown.path,
+                binder=keys.server_binder,
+                session=keys.transcript,
+                elapsed_seconds=elapsed_seconds,
+            ),
+            expected_deployment=self._terms.deployment,
+            max_elapsed_seconds=self._terms.max_elapsed_seconds,
+            at=at,
+        )
+        return AttestedChannel(peer=peer, channel=ClientChannel(keys), collateral=collateral)
+
+    def _keys(self, key: HpkePrivateKey, answer: ServerAnswer, core: AnswerCore) -> KeySchedule:
+        """Open the secret and check that the other end derived the same keys from the same transcript."""
+        try:
+            secret = key.open(core.sealed_secret, hpke_info(self.hello))
+        except OpenFailed:
+            raise _not_for_us("the secret was not sealed for this hello") from None
+        if len(secret) != SECRET_BYTES:
+            raise MalformedMessage("the sealed secret has a wrong length", path="answer")
+        keys = KeySchedule.derive(secret, transcript_hash(self.hello, answer.core))
+        if not equal(keys.server_confirmation, answer.confirmation):
+            raise _not_for_us("the other end saw another exchange")
+        return keys
+
+    def _stapled(self, answer: ServerAnswer, core: AnswerCore) -> bytes:
+        """Give the collateral: stapled, or the copy that the hello said we hold."""
+        collateral = answer.collateral
+        if collateral is None:
+            collateral = self._collateral.get(core.collateral_digest)
+        if collateral is None:
+            raise MalformedMessage("collateral is neither stapled nor known", path="answer")
+        if sha256(collateral) != core.collateral_digest:
+            raise MalformedMessage("collateral is not the one announced", path="answer")
+        return collateral
+
+
+def _not_for_us(message: str) -> AppraisalRefused:
+    return AppraisalRefused([Finding(check=Check.KEY_BINDING, message=message, section="attested-channel 3")])

@@ -1,0 +1,231 @@
+"""Binding: from accepted evidence and a live session to an ``AttestedPeer`` (docs/spec/attested-channel.md 6).
+
+This is the only place that makes an ``AttestedPeer``. The chain that is checked runs without a gap: pinned
+deployment key, instance certificate, instance key over the claims, claims in the report data, quote, Merkle root
+in the claims, this session's binder under the root. The binder comes from the secret that also gives the data
+keys, so whoever holds the channel's other end is the enclave that the evidence speaks of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.errors import AppraisalRefused
+from strongroom.base.findings import Check, Finding
+from strongroom.crypto import merkle
+from strongroom.crypto.hashing import equal, sha256
+from strongroom.crypto.signatures import verify
+from strongroom.formats.claims import Claims, report_data
+from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, SignedInstanceCertificate, machine_id
+from strongroom.formats.sgx_quote import SgxQuote
+from strongroom.verifier.appraisal import appraise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from strongroom.formats.collateral import Collateral
+    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.result import AttestationResult
+
+__all__ = ["CLAIMS_SIGNATURE_LABEL", "AttestedPeer", "SessionProof", "attest_peer", "batch_leaf"]
+
+CLAIMS_SIGNATURE_LABEL: Final = "strongroom claims signature v1"
+_LEAF_LABEL: Final = b"strongroom leaf 1"
+
+
+def batch_leaf(binder: bytes) -> bytes:
+    """Give the leaf of a binder in a batch's tree; binders are secret-derived, so a leaf tells its siblings nothing."""
+    return merkle.leaf_hash(_LEAF_LABEL + binder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionProof:
+    """What a server shows beside its evidence, and what this client knows of the session.
+
+    ``claims`` and ``instance_certificate`` are encoded; ``index`` and ``path`` lead from this session's binder to
+    the root in the claims. ``binder`` and ``session`` (the transcript hash) are the client's own computation.
+    """
+
+    claims: bytes
+    claims_signature: bytes
+    instance_certificate: bytes
+    deployment_key: bytes
+    index: int
+    path: Sequence[bytes]
+    binder: bytes
+    session: bytes
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedPeer:
+    """The other end of one channel, proven. ``sync``, ``leases`` and ``client`` accept nothing less.
+
+    ``deployment`` is SHA-256 of the deployment key; ``deployment_pinned`` tells whether it was expected or is seen
+    for the first time. ``expires_at_ms`` is the earliest end of anything the verdict rests on.
+    """
+
+    result: AttestationResult
+    deployment: bytes
+    deployment_pinned: bool
+    machine: bytes
+    epoch: int
+    head_key_hash: bytes
+    release: bytes
+    session: bytes
+    batch_size: int
+    attested_at_ms: int
+    expires_at_ms: int
+
+
+def attest_peer(
+    evidence: bytes,
+    collateral: Collateral,
+    policy: AppraisalPolicy,
+    proof: SessionProof,
+    *,
+    expected_deployment: bytes | None,
+    max_elapsed_seconds: float,
+    at: datetime,
+) -> AttestedPeer:
+    """Appraise evidence and bind it to a session, or raise ``AppraisalRefused`` with the findings of both.
+
+    ``expected_deployment`` is the pinned SHA-256 of the deployment key; ``None`` takes any deployment that the
+    policy's measurements allow, and the result says so. Malformed parts raise their ``Malformed`` error.
+    """
+    quote = SgxQuote.from_bytes(evidence)
+    claims = Claims.from_bytes(proof.claims)
+    signed = SignedInstanceCertificate.from_bytes(proof.instance_certificate)
+    at_ms = int(at.timestamp() * 1000)
+
+    findings = _freshness(claims, quote.report.report_data, proof, max_elapsed_seconds)
+    findings += _deployment(claims, signed, proof, expected_deployment, at_ms)
+    result = None
+    try:
+        result = appraise(evidence, collateral, policy, at=at)
+    except AppraisalRefused as refusal:
+        findings = [*refusal.findings, *findings]
+    if result is not None:
+        findings += _machine(signed, result)
+    if findings or result is None:
+        raise AppraisalRefused(findings)
+
+    certificate = signed.certificate
+    return AttestedPeer(
+        result=result,
+        deployment=claims.deployment,
+        deployment_pinned=expected_deployment is not None,
+        machine=certificate.machine,
+        epoch=claims.epoch,
+        head_key_hash=claims.head_key,
+        release=claims.release,
+        session=proof.session,
+        batch_size=claims.size,
+        attested_at_ms=at_ms,
+        expires_at_ms=min(certificate.not_after_ms, int(result.expires_at.timestamp() * 1000)),
+    )
+
+
+def _freshness(claims: Claims, quoted: bytes, proof: SessionProof, max_elapsed_seconds: float) -> list[Finding]:
+    """Steps 6.1 to 6.3: the evidence commits to these claims, the claims to this session, and none of it is old."""
+    findings = []
+    if not equal(quoted, report_data(proof.claims)):
+        findings.append(
+            Finding(
+                check=Check.KEY_BINDING,
+                message="the evidence does not commit to these claims",
+                section="attested-channel 6.1",
+                expected=report_data(proof.claims).hex(),
+                actual=quoted.hex(),
+            )
+        )
+    if not merkle.verify_inclusion(
+        batch_leaf(proof.binder), index=proof.index, size=claims.size, path=proof.path, root=claims.root
+    ):
+        findings.append(
+            Finding(
+                check=Check.FRESHNESS,
+                message="the evidence was not made for this session",
+                section="attested-channel 6.2",
+            )
+        )
+    if proof.elapsed_seconds > max_elapsed_seconds:
+        findings.append(
+            Finding(
+                check=Check.FRESHNESS,
+                message="the answer took too long to prove that the evidence is recent",
+                section="attested-channel 6.3",
+                expected=f"at most {max_elapsed_seconds:g} s",
+                actual=f"{proof.elapsed_seconds:.1f} s",
+            )
+        )
+    return findings
+
+
+def _deployment(
+    claims: Claims,
+    signed: SignedInstanceCertificate,
+    proof: SessionProof,
+    expected: bytes | None,
+    at_ms: int,
+) -> list[Finding]:
+    """Steps 6.4 to 6.9: whose deployment this is, and that its key vouches for this instance, now."""
+    certificate = signed.certificate
+    named = sha256(proof.deployment_key)
+    checks = [
+        (expected is None or equal(named, expected), "6.4", "this is another deployment than the one expected"),
+        (equal(named, claims.deployment), "6.5", "the claims name another deployment key"),
+        (
+            equal(certificate.deployment, named) and signed.is_signed_by(proof.deployment_key),
+            "6.6",
+            "the deployment key did not sign this instance's certificate",
+        ),
+        (
+            equal(sha256(certificate.instance_key), claims.instance)
+            and verify(certificate.instance_key, CLAIMS_SIGNATURE_LABEL, proof.claims, proof.claims_signature),
+            "6.7",
+            "the instance key did not sign the claims",
+        ),
+        (certificate.epoch == claims.epoch, "6.8", "the instance certificate is of another epoch"),
+    ]
+    findings = [
+        Finding(
+            check=Check.DEPLOYMENT,
+            message=message,
+            section=f"attested-channel {section}",
+            expected=(expected or claims.deployment).hex(),
+            actual=named.hex(),
+        )
+        for holds, section, message in checks
+        if not holds
+    ]
+    lifetime = certificate.not_after_ms - certificate.not_before_ms
+    if not (certificate.not_before_ms <= at_ms < certificate.not_after_ms and lifetime <= MAX_LIFETIME_MS):
+        findings.append(
+            Finding(
+                check=Check.EXPIRY,
+                message="the instance certificate is not valid now",
+                section="attested-channel 6.9",
+                expected=f"{certificate.not_before_ms} to {certificate.not_after_ms}, at most {MAX_LIFETIME_MS} ms",
+                actual=str(at_ms),
+            )
+        )
+    return findings
+
+
+def _machine(signed: SignedInstanceCertificate, result: AttestationResult) -> list[Finding]:
+    """Step 6.10: the certificate was issued for the machine that the evidence comes from."""
+    quoted = machine_id(result.platform.ppid)
+    if equal(quoted, signed.certificate.machine):
+        return []
+    return [
+        Finding(
+            check=Check.PLATFORM,
+            message="the instance certificate is of another machine",
+            section="attested-channel 6.10",
+            expected=signed.certificate.machine.hex(),
+            actual=quoted.hex(),
+        )
+    ]
