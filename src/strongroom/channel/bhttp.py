@@ -139,7 +139,7 @@ class _Reader:
         end += self._offset
         if end > len(self._data):
             raise self.fail("headers end too early")
-        headers = []
+        headers: list[tuple[bytes, bytes]] = []
         while self._offset < end:
             if len(headers) == _MAX_HEADERS:
                 raise self.fail(f"more than {_MAX_HEADERS} headers")

@@ -1,0 +1,41 @@
+"""What carrying the channel needs of the machine it runs on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from strongroom.channel.server import InstanceIdentity
+
+__all__ = ["Attester", "EndorsementSource", "IdentitySource"]
+
+
+class Attester(Protocol):
+    """Makes evidence about this process."""
+
+    @property
+    def kind(self) -> str:
+        """Name the kind of evidence, as in a hello (``"sgx-dcap-3"``)."""
+        ...
+
+    def evidence(self, report_data: bytes) -> bytes:
+        """Make evidence over 64 bytes; raises ``AttesterUnavailable``. Called from one thread at a time."""
+        ...
+
+
+class EndorsementSource(Protocol):
+    """Knows the collateral for this platform."""
+
+    def collateral(self, at: datetime) -> bytes:
+        """Give collateral as JSON, valid at ``at``; raises ``CollateralUnavailable``."""
+        ...
+
+
+class IdentitySource(Protocol):
+    """Knows who this instance is."""
+
+    def identity(self, at: datetime) -> InstanceIdentity:
+        """Give the instance's identity with a certificate that is valid at ``at`` and for some hours more."""
+        ...

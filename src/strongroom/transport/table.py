@@ -1,0 +1,84 @@
+"""The channels that a server knows: bounded in number, age and idle time."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from strongroom.base.errors import ChannelRefused, Unavailable
+
+if TYPE_CHECKING:
+    from strongroom.base.clock import Clock
+    from strongroom.channel.secure import ServerChannel
+
+__all__ = ["ChannelLimits", "ChannelTable", "OpenChannel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLimits:
+    """How much a server remembers. A channel takes about 3 KiB."""
+
+    max_channels: int = 20_000
+    unconfirmed_seconds: float = 120.0  # from the answer to the first request; the client verifies in between
+    idle_seconds: float = 15 * 60.0
+    lifetime_seconds: float = 60 * 60.0
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenChannel:
+    """A channel and what the service inside remembers about it (``state``), for as long as it lives."""
+
+    channel: ServerChannel
+    opened: float
+    used: float
+    state: dict[str, object] = field(default_factory=dict)
+
+
+class ChannelTable:
+    """Least recently used first. Threads may share it."""
+
+    def __init__(self, limits: ChannelLimits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._channels: OrderedDict[bytes, OpenChannel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def add(self, channel: ServerChannel) -> None:
+        """Remember a channel; raises ``Unavailable`` when there are too many live ones."""
+        now = self._clock.monotonic()
+        with self._lock:
+            self._drop_expired(now)
+            if len(self._channels) >= self._limits.max_channels:
+                raise Unavailable("too many open channels", retry_after_seconds=self._limits.unconfirmed_seconds)
+            self._channels[channel.channel_id] = OpenChannel(channel=channel, opened=now, used=now)
+
+    def find(self, channel_id: bytes) -> OpenChannel:
+        """Find a live channel, or raise ``ChannelRefused``: the client then starts again by itself."""
+        now = self._clock.monotonic()
+        with self._lock:
+            found = self._channels.get(channel_id)
+            if found is not None and self._expired(found, now):
+                del self._channels[channel_id]
+                found = None
+            if found is None:
+                raise ChannelRefused("this instance does not know the channel", hint="attest again")
+            found.used = now
+            self._channels.move_to_end(channel_id)
+            return found
+
+    def _expired(self, entry: OpenChannel, now: float) -> bool:
+        idle = self._limits.idle_seconds if entry.channel.confirmed else self._limits.unconfirmed_seconds
+        return now - entry.used > idle or now - entry.opened > self._limits.lifetime_seconds
+
+    def _drop_expired(self, now: float) -> None:
+        # in order of use, so the stale ones come first; whatever is left over costs a look-up to find out
+        while self._channels:
+            channel_id, entry = next(iter(self._channels.items()))
+            if not self._expired(entry, now):
+                return
+            del self._channels[channel_id]
