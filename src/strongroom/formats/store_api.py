@@ -1,0 +1,189 @@
+"""The store's interface as client and store both read it: JSON bodies inside the attested channel's requests.
+
+Byte strings travel as base64 (RFC 4648 section 4). Unknown fields are refused. docs/spec/store-api.md lists the
+routes; sizes are bounded here once for both sides.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from strongroom.base.errors import MalformedMessage
+
+__all__ = [
+    "DEVICE_PROOF_LABEL",
+    "MAX_ENTRIES_PER_APPEND",
+    "MAX_ENTRIES_PER_PAGE",
+    "MAX_SEALED_BYTES",
+    "AccountView",
+    "Append",
+    "Appended",
+    "DeviceSession",
+    "EntryPair",
+    "ErrorBody",
+    "FetchPage",
+    "LoginFinish",
+    "LoginStart",
+    "LoginStarted",
+    "Page",
+    "RegisterFinish",
+    "RegisterStart",
+    "RegisterStarted",
+    "decode",
+    "device_proof",
+    "encode",
+]
+
+DEVICE_PROOF_LABEL: Final = "strongroom device session v1"
+"""What a device signs to prove itself in a session: this label, over the transcript hash and the account id."""
+
+MAX_ENTRIES_PER_APPEND: Final = 256
+MAX_ENTRIES_PER_PAGE: Final = 1024
+MAX_SEALED_BYTES: Final = 1024 * 1024
+
+Username = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Id16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Key32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Small = Annotated[bytes, msgspec.Meta(max_length=2048)]
+EntryBytes = Annotated[bytes, msgspec.Meta(max_length=1024)]
+SealedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+Length = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    def __repr__(self) -> str:
+        # bodies hold what belongs in no log
+        return f"<{type(self).__name__}>"
+
+
+class EntryPair(_Body, frozen=True, array_like=True):
+    """An entry and the sealed record it announces (empty for an entry that announces none)."""
+
+    entry: EntryBytes
+    sealed: SealedBytes
+
+
+class RegisterStart(_Body, frozen=True):
+    """``POST /v1/accounts/register/start``: an OPAQUE registration request."""
+
+    username: Username
+    request: Small
+
+
+class RegisterStarted(_Body, frozen=True):
+    """Its answer: an OPAQUE registration response."""
+
+    response: Small
+
+
+class RegisterFinish(_Body, frozen=True):
+    """``POST /v1/accounts/register/finish``: the OPAQUE record, the account's public key and wrapped root key.
+
+    ``first`` is the vault's first entry, which adds the registering device.
+    """
+
+    username: Username
+    record: Small
+    account_id: Id16
+    account_key: Key32
+    wrapped_root_key: Small
+    vault_id: Id16
+    first: EntryPair
+
+
+class LoginStart(_Body, frozen=True):
+    """``POST /v1/sessions/login/start``: OPAQUE KE1."""
+
+    username: Username
+    ke1: Small
+
+
+class LoginStarted(_Body, frozen=True):
+    """Its answer: OPAQUE KE2. The rest of the login's state stays with the channel."""
+
+    ke2: Small
+
+
+class LoginFinish(_Body, frozen=True):
+    """``POST /v1/sessions/login/finish``: OPAQUE KE3."""
+
+    ke3: Small
+
+
+class AccountView(_Body, frozen=True):
+    """What an account's owner gets to see after a login or a registration."""
+
+    account_id: Id16
+    account_key: Key32
+    wrapped_root_key: Small
+    vault_id: Id16
+
+
+class DeviceSession(_Body, frozen=True):
+    """``POST /v1/sessions/device``: a device of the account proves itself in this session."""
+
+    account_id: Id16
+    device_key: Key32
+    signature: Signature
+
+
+class FetchPage(_Body, frozen=True):
+    """``POST /v1/vault/fetch``: the entries after ``after``, and this device's view of the vault."""
+
+    after: Length
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES_PER_PAGE)]
+    view: Small
+
+
+class Page(_Body, frozen=True):
+    """Its answer: the signed head of now, and entries in order. There may be more than fit."""
+
+    head: Small
+    entries: Annotated[list[EntryPair], msgspec.Meta(max_length=MAX_ENTRIES_PER_PAGE)]
+
+
+class Append(_Body, frozen=True):
+    """``POST /v1/vault/append``: new entries on exactly this head, or none of them."""
+
+    expected_length: Length
+    expected_chain: Key32
+    entries: Annotated[list[EntryPair], msgspec.Meta(min_length=1, max_length=MAX_ENTRIES_PER_APPEND)]
+
+
+class Appended(_Body, frozen=True):
+    """Its answer: the signed head after them."""
+
+    head: Small
+
+
+class ErrorBody(_Body, frozen=True):
+    """What goes with a status of 400 and above: the family's code, one sentence, what to do."""
+
+    error: str
+    message: str = ""
+    hint: str = ""
+
+
+T = TypeVar("T", bound=_Body)
+
+
+def encode(body: _Body) -> bytes:
+    """Encode a body as JSON."""
+    return msgspec.json.encode(body)
+
+
+def decode(content: bytes, kind: type[T]) -> T:
+    """Decode JSON into a body, or raise ``MalformedMessage`` that names the field and none of its contents."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, ValueError) as cause:
+        # msgspec's messages name a path and a rule, never a value
+        raise MalformedMessage(str(cause)[:200], path=kind.__name__) from None
+
+
+def device_proof(session: bytes, account_id: bytes) -> bytes:
+    """Give the bytes that a device signs under ``DEVICE_PROOF_LABEL``: the session's hash, then the account's id."""
+    return session + account_id
