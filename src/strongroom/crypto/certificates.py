@@ -1,0 +1,411 @@
+"""X.509 certificates and CRLs (RFC 5280) of a small fixed PKI: read, verified one signature at a time, and issued.
+
+The only place that uses ``cryptography.x509``. It reads what the verifier judges by itself (names as the bytes they
+were signed as, dates, constraints, extensions by OID) and decides nothing about trust: general path validators want
+web-server certificates, which these are not. Whatever the library raises on foreign bytes becomes
+``MalformedCollateral``; it may raise at any attribute, so all of them are read once, here, at parsing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+
+from strongroom.base.errors import MalformedCollateral
+from strongroom.crypto import der
+from strongroom.crypto.der import DerReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from strongroom.crypto.ecdsa import EcdsaPrivateKey, EcdsaPublicKey
+
+__all__ = [
+    "MAX_CERTIFICATE_BYTES",
+    "MAX_CHAIN_BYTES",
+    "MAX_CRL_BYTES",
+    "Certificate",
+    "DistinguishedName",
+    "RevocationList",
+    "issue_certificate",
+    "issue_revocation_list",
+    "parse_pem_chain",
+    "pem",
+    "public_key_from_spki",
+    "spki",
+]
+
+MAX_CERTIFICATE_BYTES: Final = 16 * 1024  # genuine ones have 650 to 1,300
+MAX_CHAIN_BYTES: Final = 64 * 1024
+MAX_CRL_BYTES: Final = 4 * 1024 * 1024
+_MAX_CHAIN_LENGTH: Final = 8
+_MAX_REVOKED: Final = 100_000
+_ECDSA_WITH_SHA256: Final = der.element(
+    der.SEQUENCE, der.element(der.OBJECT_IDENTIFIER, der.oid("1.2.840.10045.4.3.2"))
+)
+_P256: Final = der.element(
+    der.SEQUENCE,
+    der.element(der.OBJECT_IDENTIFIER, der.oid("1.2.840.10045.2.1")),
+    der.element(der.OBJECT_IDENTIFIER, der.oid("1.2.840.10045.3.1.7")),
+)
+_VERSION_TAG: Final = 0xA0
+_BIT_STRING: Final = 0x03
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----", re.ASCII)
+_ALGORITHM: Final = ec.ECDSA(SHA256())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """One certificate, everything read that a judgement needs.
+
+    ``subject`` and ``issuer`` are the names' DER exactly as signed; ``spki`` is the SubjectPublicKeyInfo's. ``ca`` and
+    ``path_length`` are basicConstraints (``None`` when the extension is absent); ``key_usages`` holds the names of
+    RFC 5280 (``keyCertSign``) or is ``None``; ``extensions`` maps an OID to the extension's value;
+    ``critical_extensions`` are the OIDs marked critical. ``ecdsa_p256_sha256`` tells whether the key is on P-256
+    *and* both algorithm fields name ECDSA with SHA-256; no signature of another kind is ever verified.
+    """
+
+    der: bytes = field(repr=False)
+    version: int
+    serial: int
+    subject: bytes = field(repr=False)
+    issuer: bytes = field(repr=False)
+    common_name: str
+    issuer_common_name: str
+    spki: bytes = field(repr=False)
+    not_before: datetime
+    not_after: datetime
+    ca: bool | None
+    path_length: int | None
+    key_usages: frozenset[str] | None
+    extensions: Mapping[str, bytes] = field(hash=False, repr=False)
+    critical_extensions: frozenset[str]
+    ecdsa_p256_sha256: bool
+    tbs: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    @classmethod
+    def from_der(cls, data: bytes, *, path: str = "certificate") -> Certificate:
+        """Read one certificate, or raise ``MalformedCollateral``."""
+        if len(data) > MAX_CERTIFICATE_BYTES:
+            raise MalformedCollateral(f"{len(data)} bytes, at most {MAX_CERTIFICATE_BYTES} are read", path=path)
+        try:
+            return _read_certificate(data, path)
+        except MalformedCollateral:
+            raise
+        except Exception as error:
+            raise MalformedCollateral(f"not a certificate: {error}", path=path) from error
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Tell whether a DER signature over ``message`` is this certificate's key's (ECDSA P-256, SHA-256)."""
+        key = public_key_from_spki(self.spki) if self.ecdsa_p256_sha256 else None
+        if key is None:
+            return False
+        try:
+            key.verify(signature, message, _ALGORITHM)
+        except InvalidSignature:
+            return False
+        return True
+
+    def signed(self, subject: Certificate | RevocationList) -> bool:
+        """Tell whether this certificate's key made the signature of another certificate or of a CRL."""
+        return subject.ecdsa_p256_sha256 and self.verify(subject.tbs, subject.signature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationList:
+    """One CRL. ``number`` and ``authority_key_id`` are ``None`` when the extension is absent.
+
+    ``revoked`` holds serial numbers as numbers: their hexadecimal forms differ between tools. ``ecdsa_p256_sha256``
+    tells whether both algorithm fields name ECDSA with SHA-256. ``critical_extensions`` would change what the list
+    means (a delta list, a list for some certificates only), so whoever does not know them must not use it.
+    """
+
+    der: bytes = field(repr=False)
+    issuer: bytes = field(repr=False)
+    issuer_common_name: str
+    number: int | None
+    authority_key_id: bytes | None
+    this_update: datetime
+    next_update: datetime | None
+    revoked: frozenset[int] = field(repr=False)
+    critical_extensions: frozenset[str]
+    ecdsa_p256_sha256: bool
+    tbs: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    @classmethod
+    def from_der(cls, data: bytes, *, path: str = "CRL") -> RevocationList:
+        """Read one CRL, or raise ``MalformedCollateral``."""
+        if len(data) > MAX_CRL_BYTES:
+            raise MalformedCollateral(f"{len(data)} bytes, at most {MAX_CRL_BYTES} are read", path=path)
+        try:
+            return _read_revocation_list(data, path)
+        except MalformedCollateral:
+            raise
+        except Exception as error:
+            raise MalformedCollateral(f"not a CRL: {error}", path=path) from error
+
+
+def parse_pem_chain(data: bytes, *, path: str) -> tuple[Certificate, ...]:
+    """Read the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``.
+
+    Between and after them only white space and the NUL of C strings are allowed.
+    """
+    if len(data) > MAX_CHAIN_BYTES:
+        raise MalformedCollateral(f"{len(data)} bytes, at most {MAX_CHAIN_BYTES} are read", path=path)
+    blocks = list(_PEM.finditer(data))
+    if not 1 <= len(blocks) <= _MAX_CHAIN_LENGTH:
+        raise MalformedCollateral(f"{len(blocks)} PEM certificates, not 1 to {_MAX_CHAIN_LENGTH}", path=path)
+    if _PEM.sub(b"", data).strip(b" \t\r\n\0"):
+        raise MalformedCollateral("something else than PEM certificates", path=path)
+    return tuple(
+        Certificate.from_der(_base64(block[1], path), path=f"{path}[{index}]") for index, block in enumerate(blocks)
+    )
+
+
+def pem(certificates: Iterable[bytes]) -> bytes:
+    """Write DER certificates as PEM text, each with its line end."""
+    return b"".join(
+        x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM) for certificate in certificates
+    )
+
+
+def public_key_from_spki(data: bytes) -> EcdsaPublicKey | None:
+    """Decode a SubjectPublicKeyInfo, or give ``None`` when it is not a key on P-256."""
+    try:
+        key = load_der_public_key(data)
+    except Exception:  # noqa: BLE001 - whatever the library raises, it is not a key that is used here
+        return None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1) else None
+
+
+def spki(point: bytes) -> bytes:
+    """Write the SubjectPublicKeyInfo of a 64-byte point of P-256."""
+    return der.element(der.SEQUENCE, _P256, der.element(_BIT_STRING, b"\x00\x04", point))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistinguishedName:
+    """A name with the attributes that Intel's certificates have."""
+
+    common_name: str
+    organization: str
+    locality: str = "Santa Clara"
+    state: str = "CA"
+    country: str = "US"
+
+    def _to_x509(self) -> x509.Name:
+        oids = x509.oid.NameOID
+        return x509.Name(
+            [
+                x509.NameAttribute(oids.COMMON_NAME, self.common_name),
+                x509.NameAttribute(oids.ORGANIZATION_NAME, self.organization),
+                x509.NameAttribute(oids.LOCALITY_NAME, self.locality),
+                x509.NameAttribute(oids.STATE_OR_PROVINCE_NAME, self.state),
+                x509.NameAttribute(oids.COUNTRY_NAME, self.country),
+            ]
+        )
+
+
+def issue_certificate(
+    *,
+    subject: DistinguishedName,
+    subject_point: bytes,
+    issuer: DistinguishedName,
+    issuer_key: EcdsaPrivateKey,
+    serial: int,
+    not_before: datetime,
+    not_after: datetime,
+    ca: bool,
+    path_length: int | None = None,
+    key_usages: frozenset[str] | None = None,
+    extensions: Sequence[tuple[str, bytes]] = (),
+) -> bytes:
+    """Issue a certificate over a 64-byte point of P-256; DER.
+
+    A root is one whose subject and issuer, point and key agree. ``key_usages`` defaults to what the kind needs;
+    ``extensions`` are (OID, value) pairs added as not critical.
+    """
+    if key_usages is None:
+        key_usages = frozenset({"keyCertSign", "cRLSign"} if ca else {"digitalSignature", "nonRepudiation"})
+    key = public_key_from_spki(spki(subject_point))
+    if key is None:
+        raise ValueError("not a point of P-256")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject._to_x509())
+        .issuer_name(issuer._to_x509())
+        .public_key(key)
+        .serial_number(serial)
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.private.public_key()), critical=False
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(_key_usage(key_usages), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
+    )
+    for dotted, value in extensions:
+        unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(dotted), value)
+        builder = builder.add_extension(unknown, critical=False)
+    return builder.sign(issuer_key.private, SHA256()).public_bytes(Encoding.DER)
+
+
+def issue_revocation_list(
+    *,
+    issuer: DistinguishedName,
+    issuer_key: EcdsaPrivateKey,
+    number: int,
+    this_update: datetime,
+    next_update: datetime,
+    revoked: Iterable[int] = (),
+) -> bytes:
+    """Issue a CRL with a number and an authority key identifier; DER. Every serial is revoked since ``this_update``."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer._to_x509())
+        .last_update(this_update)
+        .next_update(next_update)
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.private.public_key()), critical=False
+        )
+    )
+    for serial in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(this_update).build()
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(issuer_key.private, SHA256()).public_bytes(Encoding.DER)
+
+
+_KEY_USAGES: Final = {
+    "digitalSignature": "digital_signature",
+    "nonRepudiation": "content_commitment",
+    "keyEncipherment": "key_encipherment",
+    "dataEncipherment": "data_encipherment",
+    "keyAgreement": "key_agreement",
+    "keyCertSign": "key_cert_sign",
+    "cRLSign": "crl_sign",
+}
+
+
+def _key_usage(names: frozenset[str]) -> x509.KeyUsage:
+    flags = {attribute: name in names for name, attribute in _KEY_USAGES.items()}
+    return x509.KeyUsage(**flags, encipher_only=False, decipher_only=False)
+
+
+def _base64(text: bytes, path: str) -> bytes:
+    import binascii  # noqa: PLC0415 - used here only
+
+    try:
+        return binascii.a2b_base64(b"".join(text.split()), strict_mode=True)
+    except binascii.Error as error:
+        raise MalformedCollateral(f"not base64: {error}", path=path) from error
+
+
+def _read_certificate(data: bytes, path: str) -> Certificate:
+    loaded = x509.load_der_x509_certificate(data)
+    fields = _SignedFields(data, path)
+    version = fields.version()
+    fields.tbs_reader.number("serial number", at_most=1 << 168)
+    inner_algorithm = fields.tbs_reader.take_whole(der.SEQUENCE, "signature algorithm")
+    issuer = fields.tbs_reader.take_whole(der.SEQUENCE, "issuer")
+    fields.tbs_reader.take(der.SEQUENCE, "validity")
+    subject = fields.tbs_reader.take_whole(der.SEQUENCE, "subject")
+    key = fields.tbs_reader.take_whole(der.SEQUENCE, "SubjectPublicKeyInfo")
+    known = {extension.oid.dotted_string: extension for extension in loaded.extensions}
+    constraints = known.get("2.5.29.19")
+    basic = constraints.value if constraints and isinstance(constraints.value, x509.BasicConstraints) else None
+    usage = known.get("2.5.29.15")
+    usages = usage.value if usage and isinstance(usage.value, x509.KeyUsage) else None
+    return Certificate(
+        der=data,
+        version=version,
+        serial=loaded.serial_number,
+        subject=subject,
+        issuer=issuer,
+        common_name=_common_name(loaded.subject),
+        issuer_common_name=_common_name(loaded.issuer),
+        spki=key,
+        not_before=loaded.not_valid_before_utc,
+        not_after=loaded.not_valid_after_utc,
+        ca=basic.ca if basic else None,
+        path_length=basic.path_length if basic else None,
+        key_usages=frozenset(n for n, attribute in _KEY_USAGES.items() if getattr(usages, attribute))
+        if usages
+        else None,
+        extensions={dotted: extension.value.public_bytes() for dotted, extension in known.items()},
+        critical_extensions=frozenset(dotted for dotted, extension in known.items() if extension.critical),
+        ecdsa_p256_sha256=key[2:].startswith(_P256)
+        and inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256
+        and public_key_from_spki(key) is not None,
+        tbs=fields.tbs,
+        signature=loaded.signature,
+    )
+
+
+def _read_revocation_list(data: bytes, path: str) -> RevocationList:
+    loaded = x509.load_der_x509_crl(data)
+    fields = _SignedFields(data, path)
+    if fields.tbs_reader.next_tag() == der.INTEGER:
+        fields.tbs_reader.number("version", at_most=1)
+    inner_algorithm = fields.tbs_reader.take_whole(der.SEQUENCE, "signature algorithm")
+    issuer = fields.tbs_reader.take_whole(der.SEQUENCE, "issuer")
+    if len(loaded) > _MAX_REVOKED:
+        raise MalformedCollateral(f"{len(loaded)} entries, at most {_MAX_REVOKED} are read", path=path)
+    known = {extension.oid.dotted_string: extension for extension in loaded.extensions}
+    number = known.get("2.5.29.20")
+    authority = known.get("2.5.29.35")
+    return RevocationList(
+        der=data,
+        issuer=issuer,
+        issuer_common_name=_common_name(loaded.issuer),
+        number=number.value.crl_number if number and isinstance(number.value, x509.CRLNumber) else None,
+        authority_key_id=authority.value.key_identifier
+        if authority and isinstance(authority.value, x509.AuthorityKeyIdentifier)
+        else None,
+        this_update=loaded.last_update_utc,
+        next_update=loaded.next_update_utc,
+        revoked=frozenset(entry.serial_number for entry in loaded),
+        critical_extensions=frozenset(dotted for dotted, extension in known.items() if extension.critical),
+        ecdsa_p256_sha256=inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256,
+        tbs=fields.tbs,
+        signature=loaded.signature,
+    )
+
+
+class _SignedFields:
+    """The outer SEQUENCE of a certificate or a CRL: what is signed, and how it says it was signed."""
+
+    __slots__ = ("algorithm", "tbs", "tbs_reader")
+
+    def __init__(self, data: bytes, path: str) -> None:
+        outer = DerReader(data, path=path, error=MalformedCollateral)
+        whole = outer.enter(der.SEQUENCE, "signed structure")
+        outer.expect_end()
+        self.tbs = whole.take_whole(der.SEQUENCE, "signed part")
+        self.algorithm = whole.take_whole(der.SEQUENCE, "signature algorithm")
+        whole.take(_BIT_STRING, "signature")
+        whole.expect_end()
+        self.tbs_reader = DerReader(self.tbs, path=path, error=MalformedCollateral).enter(der.SEQUENCE, "signed part")
+
+    def version(self) -> int:
+        """The certificate's version, 1 when it is left out."""
+        if self.tbs_reader.next_tag() != _VERSION_TAG:
+            return 1
+        return self.tbs_reader.enter(_VERSION_TAG, "version").number("version", at_most=2) + 1
+
+
+def _common_name(name: x509.Name) -> str:
+    """The one common name, or an empty text when there is none or more than one."""
+    names = name.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else ""

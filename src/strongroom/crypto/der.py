@@ -1,0 +1,144 @@
+"""A reader and a writer for the part of DER (ITU-T X.690) that certificates and Intel's extension use.
+
+Definite lengths in their shortest form, one-byte tags. It walks; it does not search: a caller says where it expects
+what, so that a value hidden deeper is never taken for the one meant, and nesting costs the caller's stack nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from strongroom.base.errors import Malformed
+
+__all__ = [
+    "BOOLEAN",
+    "ENUMERATED",
+    "INTEGER",
+    "OBJECT_IDENTIFIER",
+    "OCTET_STRING",
+    "SEQUENCE",
+    "DerReader",
+    "element",
+    "oid",
+    "unsigned",
+]
+
+BOOLEAN: Final = 0x01
+INTEGER: Final = 0x02
+OCTET_STRING: Final = 0x04
+OBJECT_IDENTIFIER: Final = 0x06
+ENUMERATED: Final = 0x0A
+SEQUENCE: Final = 0x30
+
+_MAX_LENGTH_BYTES: Final = 4
+
+
+class DerReader:
+    """Reads elements one after the other; a broken rule raises ``error`` with the structure's path and the offset."""
+
+    __slots__ = ("_data", "_error", "_path", "offset")
+
+    def __init__(self, data: bytes, *, path: str, error: type[Malformed]) -> None:
+        self._data = data
+        self._path = path
+        self._error = error
+        self.offset = 0
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes have not been read."""
+        return len(self._data) - self.offset
+
+    def next_tag(self) -> int | None:
+        """Tell the next element's tag without taking it; ``None`` at the end."""
+        return self._data[self.offset] if self.remaining else None
+
+    def take(self, tag: int, field: str) -> bytes:
+        """Take the contents of the next element, which must have this tag."""
+        start, end = self._bounds(tag, field)
+        self.offset = end
+        return self._data[start:end]
+
+    def take_whole(self, tag: int, field: str) -> bytes:
+        """Take the next element with its tag and length."""
+        begin = self.offset
+        _, end = self._bounds(tag, field)
+        self.offset = end
+        return self._data[begin:end]
+
+    def enter(self, tag: int, field: str) -> DerReader:
+        """Take the next element and return a reader over its contents."""
+        return DerReader(self.take(tag, field), path=f"{self._path}.{field}", error=self._error)
+
+    def number(self, field: str, *, tag: int = INTEGER, at_most: int) -> int:
+        """Take a number from 0 to ``at_most`` in its shortest form."""
+        raw = self.take(tag, field)
+        if not raw or raw[0] & 0x80 or (len(raw) > 1 and raw[0] == 0 and not raw[1] & 0x80):
+            raise self.fail(f"{field} is not a non-negative number in its shortest form")
+        value = int.from_bytes(raw, "big")
+        if value > at_most:
+            raise self.fail(f"{field} is greater than {at_most}")
+        return value
+
+    def boolean(self, field: str) -> bool:
+        """Take a boolean: 00 or FF."""
+        raw = self.take(BOOLEAN, field)
+        if raw not in (b"\x00", b"\xff"):
+            raise self.fail(f"{field} is not a boolean")
+        return raw == b"\xff"
+
+    def expect_end(self) -> None:
+        """Refuse bytes after the last element."""
+        if self.remaining:
+            raise self.fail(f"{self.remaining} bytes after the last element")
+
+    def fail(self, rule: str) -> Malformed:
+        """Build the error for a broken rule at the place reached so far."""
+        return self._error(rule, path=self._path, offset=self.offset)
+
+    def _bounds(self, tag: int, field: str) -> tuple[int, int]:
+        data, at = self._data, self.offset
+        if len(data) - at < 2:
+            raise self.fail(f"{field} is missing")
+        if data[at] != tag:
+            raise self.fail(f"{field} has tag {data[at]:#04x}, not {tag:#04x}")
+        length, start = data[at + 1], at + 2
+        if length & 0x80:
+            width = length & 0x7F
+            if not 1 <= width <= _MAX_LENGTH_BYTES or len(data) - start < width:
+                raise self.fail(f"{field} has a length that is not read")
+            length = int.from_bytes(data[start : start + width], "big")
+            if length < 0x80 or length >> (8 * (width - 1)) == 0:
+                raise self.fail(f"{field} has a length not in its shortest form")
+            start += width
+        if length > len(data) - start:
+            raise self.fail(f"{field} has {length} bytes, {len(data) - start} are left")
+        return start, start + length
+
+
+def element(tag: int, *contents: bytes) -> bytes:
+    """Write one element."""
+    body = b"".join(contents)
+    length = len(body)
+    if length < 0x80:
+        return bytes((tag, length)) + body
+    width = (length.bit_length() + 7) // 8
+    return bytes((tag, 0x80 | width)) + length.to_bytes(width, "big") + body
+
+
+def unsigned(value: int, *, tag: int = INTEGER) -> bytes:
+    """Write a non-negative number in its shortest form."""
+    return element(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def oid(dotted: str) -> bytes:
+    """Write the contents of an object identifier (without tag and length) from its dotted form."""
+    first, second, *rest = (int(arc) for arc in dotted.split("."))
+    out = bytearray()
+    for arc in (first * 40 + second, *rest):
+        groups = [arc & 0x7F]
+        while arc := arc >> 7:
+            groups.append(0x80 | arc & 0x7F)
+        out += bytes(reversed(groups))
+    return bytes(out)

@@ -1,0 +1,82 @@
+"""What TCB info and QE identity have in common: the statuses, and levels ordered by an enclave's ISVSVN."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from strongroom.formats.signed_json import Json, write_date
+
+if TYPE_CHECKING:
+    from strongroom.formats.signed_json import JsonFields
+
+__all__ = ["MAX_LEVELS", "IsvSvnLevel", "TcbStatus", "read_advisories", "read_status"]
+
+MAX_LEVELS: Final = 256
+_MAX_ADVISORIES: Final = 512
+_ADVISORY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class TcbStatus(StrEnum):
+    """The state of a platform's trusted computing base, in Intel's spelling."""
+
+    UP_TO_DATE = "UpToDate"
+    SW_HARDENING_NEEDED = "SWHardeningNeeded"
+    CONFIGURATION_NEEDED = "ConfigurationNeeded"
+    CONFIGURATION_AND_SW_HARDENING_NEEDED = "ConfigurationAndSWHardeningNeeded"
+    OUT_OF_DATE = "OutOfDate"
+    OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
+    REVOKED = "Revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsvSvnLevel:
+    """The status of an Intel enclave (quoting enclave, TDX module) from ``isv_svn`` (0 to 65535) upward."""
+
+    isv_svn: int
+    tcb_date: datetime
+    status: TcbStatus
+    advisory_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, fields: JsonFields) -> IsvSvnLevel:
+        """Read one level, or raise ``MalformedCollateral``."""
+        return cls(
+            isv_svn=fields.object("tcb").number("isvsvn", at_most=0xFFFF),
+            tcb_date=fields.date("tcbDate"),
+            status=read_status(fields),
+            advisory_ids=read_advisories(fields),
+        )
+
+    def to_json_object(self) -> dict[str, Json]:
+        """Give the level as JSON, fields in Intel's order."""
+        level: dict[str, Json] = {
+            "tcb": {"isvsvn": self.isv_svn},
+            "tcbDate": write_date(self.tcb_date),
+            "tcbStatus": self.status.value,
+        }
+        if self.advisory_ids:
+            level["advisoryIDs"] = list(self.advisory_ids)
+        return level
+
+
+def read_status(fields: JsonFields) -> TcbStatus:
+    """Read ``tcbStatus``. A status that is not known is malformed: nobody can say what it permits."""
+    name = fields.text("tcbStatus")
+    try:
+        return TcbStatus(name)
+    except ValueError:
+        raise fields.fail(f"TCB status {name!r} is unknown") from None
+
+
+def read_advisories(fields: JsonFields) -> tuple[str, ...]:
+    """Read ``advisoryIDs``, which may be absent."""
+    if "advisoryIDs" not in fields:
+        return ()
+    advisories = fields.texts("advisoryIDs", at_most=_MAX_ADVISORIES)
+    if not all(_ADVISORY.fullmatch(advisory) for advisory in advisories):
+        raise fields.fail("an advisory id holds something else than letters, digits, dots, dashes")
+    return advisories
