@@ -31,7 +31,7 @@ __all__ = [
     "bounded_history",
 ]
 
-MAX_ITEM_BYTES: Final = 1 << 20  # an encoded item; five long notes with their history fit
+MAX_ITEM_BYTES: Final = 512 * 1024  # an encoded item; one longest note with a full history fits
 MAX_TEXT: Final = 100_000  # characters of one value; the longest notes of known exporters have 10,000
 MAX_NAME: Final = 256  # characters of a field's, folder's or tag's name
 MAX_URI: Final = 8_192  # characters; browsers stop earlier
