@@ -20,6 +20,7 @@ __all__ = [
     "AccountView",
     "Append",
     "Appended",
+    "Body",
     "DeviceSession",
     "EntryPair",
     "ErrorBody",
@@ -53,33 +54,35 @@ SealedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
 Length = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
-class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all bodies have in common: frozen, closed to unknown fields, silent in logs."""
+
     def __repr__(self) -> str:
         # bodies hold what belongs in no log
         return f"<{type(self).__name__}>"
 
 
-class EntryPair(_Body, frozen=True, array_like=True):
+class EntryPair(Body, frozen=True, array_like=True):
     """An entry and the sealed record it announces (empty for an entry that announces none)."""
 
     entry: EntryBytes
     sealed: SealedBytes
 
 
-class RegisterStart(_Body, frozen=True):
+class RegisterStart(Body, frozen=True):
     """``POST /v1/accounts/register/start``: an OPAQUE registration request."""
 
     username: Username
     request: Small
 
 
-class RegisterStarted(_Body, frozen=True):
+class RegisterStarted(Body, frozen=True):
     """Its answer: an OPAQUE registration response."""
 
     response: Small
 
 
-class RegisterFinish(_Body, frozen=True):
+class RegisterFinish(Body, frozen=True):
     """``POST /v1/accounts/register/finish``: the OPAQUE record, the account's public key and wrapped root key.
 
     ``first`` is the vault's first entry, which adds the registering device.
@@ -94,26 +97,26 @@ class RegisterFinish(_Body, frozen=True):
     first: EntryPair
 
 
-class LoginStart(_Body, frozen=True):
+class LoginStart(Body, frozen=True):
     """``POST /v1/sessions/login/start``: OPAQUE KE1."""
 
     username: Username
     ke1: Small
 
 
-class LoginStarted(_Body, frozen=True):
+class LoginStarted(Body, frozen=True):
     """Its answer: OPAQUE KE2. The rest of the login's state stays with the channel."""
 
     ke2: Small
 
 
-class LoginFinish(_Body, frozen=True):
+class LoginFinish(Body, frozen=True):
     """``POST /v1/sessions/login/finish``: OPAQUE KE3."""
 
     ke3: Small
 
 
-class AccountView(_Body, frozen=True):
+class AccountView(Body, frozen=True):
     """What an account's owner gets to see after a login or a registration."""
 
     account_id: Id16
@@ -122,7 +125,7 @@ class AccountView(_Body, frozen=True):
     vault_id: Id16
 
 
-class DeviceSession(_Body, frozen=True):
+class DeviceSession(Body, frozen=True):
     """``POST /v1/sessions/device``: a device of the account proves itself in this session."""
 
     account_id: Id16
@@ -130,7 +133,7 @@ class DeviceSession(_Body, frozen=True):
     signature: Signature
 
 
-class FetchPage(_Body, frozen=True):
+class FetchPage(Body, frozen=True):
     """``POST /v1/vault/fetch``: the entries after ``after``, and this device's view of the vault."""
 
     after: Length
@@ -138,14 +141,14 @@ class FetchPage(_Body, frozen=True):
     view: Small
 
 
-class Page(_Body, frozen=True):
+class Page(Body, frozen=True):
     """Its answer: the signed head of now, and entries in order. There may be more than fit."""
 
     head: Small
     entries: Annotated[list[EntryPair], msgspec.Meta(max_length=MAX_ENTRIES_PER_PAGE)]
 
 
-class Append(_Body, frozen=True):
+class Append(Body, frozen=True):
     """``POST /v1/vault/append``: new entries on exactly this head, or none of them."""
 
     expected_length: Length
@@ -153,13 +156,13 @@ class Append(_Body, frozen=True):
     entries: Annotated[list[EntryPair], msgspec.Meta(min_length=1, max_length=MAX_ENTRIES_PER_APPEND)]
 
 
-class Appended(_Body, frozen=True):
+class Appended(Body, frozen=True):
     """Its answer: the signed head after them."""
 
     head: Small
 
 
-class ErrorBody(_Body, frozen=True):
+class ErrorBody(Body, frozen=True):
     """What goes with a status of 400 and above: the family's code, one sentence, what to do."""
 
     error: str
@@ -167,10 +170,10 @@ class ErrorBody(_Body, frozen=True):
     hint: str = ""
 
 
-T = TypeVar("T", bound=_Body)
+T = TypeVar("T", bound=Body)
 
 
-def encode(body: _Body) -> bytes:
+def encode(body: Body) -> bytes:
     """Encode a body as JSON."""
     return msgspec.json.encode(body)
 

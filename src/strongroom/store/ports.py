@@ -64,7 +64,7 @@ class WriteTransaction(ReadTransaction, Protocol):
         ...
 
     def replace(self, table: Table, key: bytes, *, expected_version: int, value: bytes) -> None:
-        """Compare and swap: set the value and add one to the version; ``Conflict`` unless the version is as expected."""
+        """Compare and swap: set the value, add one to the version; ``Conflict`` unless the version is the expected."""
         ...
 
     def delete(self, table: Table, key: bytes, *, expected_version: int) -> None:

@@ -1,0 +1,115 @@
+"""The store's routes as typed calls, each through the attested channel; there is no other way to make one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx2
+
+from strongroom.base.errors import (
+    Conflict,
+    Denied,
+    HeadMoved,
+    Malformed,
+    MalformedEntry,
+    MalformedMessage,
+    MalformedRecord,
+    NotAuthorised,
+    StorageUnavailable,
+    StoreUnreachable,
+    StrongroomError,
+    Unavailable,
+)
+from strongroom.formats import store_api as api
+
+if TYPE_CHECKING:
+    from strongroom.transport.client import AttestedTransport
+    from strongroom.verifier.binding import AttestedPeer
+
+__all__ = ["AccountExists", "StoreApi"]
+
+T = TypeVar("T", bound=api.Body)
+
+
+class AccountExists(Conflict):
+    """The name is taken."""
+
+    code = "account-exists"
+
+
+_FAMILIES: dict[str, type[StrongroomError]] = {
+    family.code: family
+    for family in (
+        AccountExists,
+        Conflict,
+        Denied,
+        HeadMoved,
+        Malformed,
+        MalformedEntry,
+        MalformedMessage,
+        MalformedRecord,
+        NotAuthorised,
+        StorageUnavailable,
+        Unavailable,
+    )
+}
+
+
+class StoreApi:
+    """One store, spoken to by one client."""
+
+    def __init__(self, transport: AttestedTransport) -> None:
+        self._transport = transport
+        self._http = httpx2.Client(transport=transport, base_url="https://store.strongroom.invalid", trust_env=False)
+
+    def peer(self) -> AttestedPeer:
+        """Return whom this client is talking to, proven."""
+        return self._transport.peer()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def register_start(self, body: api.RegisterStart) -> api.RegisterStarted:
+        """Send an OPAQUE registration request."""
+        return self._call("/v1/accounts/register/start", body, api.RegisterStarted)
+
+    def register_finish(self, body: api.RegisterFinish) -> api.Appended:
+        """Make the account and its vault; ``AccountExists`` when the name is taken."""
+        return self._call("/v1/accounts/register/finish", body, api.Appended)
+
+    def login_start(self, body: api.LoginStart) -> api.LoginStarted:
+        """Send KE1."""
+        return self._call("/v1/sessions/login/start", body, api.LoginStarted)
+
+    def login_finish(self, body: api.LoginFinish) -> api.AccountView:
+        """Send KE3; ``NotAuthorised`` when it does not fit."""
+        return self._call("/v1/sessions/login/finish", body, api.AccountView)
+
+    def prove_device(self, body: api.DeviceSession) -> api.AccountView:
+        """Prove this device in this session."""
+        return self._call("/v1/sessions/device", body, api.AccountView)
+
+    def fetch(self, body: api.FetchPage) -> api.Page:
+        """Fetch the head and entries."""
+        return self._call("/v1/vault/fetch", body, api.Page)
+
+    def append(self, body: api.Append) -> api.Appended:
+        """Append entries; ``HeadMoved`` when the head is no longer the expected one."""
+        return self._call("/v1/vault/append", body, api.Appended)
+
+    def _call(self, path: str, body: api.Body, answer: type[T]) -> T:
+        response = self._http.post(path, content=api.encode(body), headers={"content-type": "application/json"})
+        if response.status_code == 200:
+            return api.decode(response.content, answer)
+        raise _error(response)
+
+
+def _error(response: httpx2.Response) -> StrongroomError:
+    """Turn the store's refusal into its family. It came through the channel, so it is the enclave's own word."""
+    try:
+        body = api.decode(response.content, api.ErrorBody)
+    except MalformedMessage:
+        return StoreUnreachable(f"the store answered with status {response.status_code}")
+    family = _FAMILIES.get(body.error, StoreUnreachable)
+    return family(body.message or f"the store answered with status {response.status_code}", hint=body.hint)

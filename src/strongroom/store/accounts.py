@@ -1,0 +1,141 @@
+"""Accounts: registration and login by OPAQUE (RFC 9807). The password never gets here, nor anything to guess it from.
+
+An unknown account is answered as a known one is, from a record that belongs to nobody.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base import canonical
+from strongroom.base.errors import Conflict, Malformed, MalformedMessage, NotAuthorised, StorageUnavailable
+from strongroom.base.fields import Fields
+from strongroom.crypto.opaque import RegistrationRecord, ServerSetup, WrongPassword
+from strongroom.crypto.opaque import server as opaque
+from strongroom.store.ports import Table
+
+if TYPE_CHECKING:
+    from strongroom.crypto.opaque.server import LoginState
+    from strongroom.store.keys import StoreKeys
+    from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
+    from strongroom.store.sealing import SealedRows
+
+__all__ = ["Account", "AccountExists", "Accounts", "PendingLogin"]
+
+_MAX_ROW_BYTES: Final = 8192
+
+
+class AccountExists(Conflict):
+    """The name is taken. Registration cannot hide this; login does."""
+
+    code = "account-exists"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What the store keeps of an account. ``wrapped_root_key`` opens only with the password and the account secret."""
+
+    account_id: bytes
+    account_key: bytes
+    wrapped_root_key: bytes
+    vault_id: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class PendingLogin:
+    """Between KE2 and KE3. ``account`` is ``None`` for a name that nobody has."""
+
+    state: LoginState
+    account: Account | None
+
+
+class Accounts:
+    """The accounts of one tenant."""
+
+    def __init__(self, storage: RecordStore, rows: SealedRows, keys: StoreKeys) -> None:
+        self._storage = storage
+        self._rows = rows
+        self._keys = keys
+        self._opaque = ServerSetup.from_secret(keys.opaque)
+
+    def registration_response(self, username: str, request: bytes) -> bytes:
+        """Answer an OPAQUE registration request. Tells nothing about whether the name is taken."""
+        return opaque.registration_response(self._opaque, self._name(username), request)
+
+    def insert(self, transaction: WriteTransaction, username: str, record: bytes, account: Account) -> None:
+        """Add an account within the transaction that also makes its vault; ``AccountExists`` when the name is taken."""
+        RegistrationRecord.from_bytes(record)
+        name = self._name(username)
+        if transaction.get(Table.ACCOUNTS, name) is not None:
+            raise AccountExists("an account of this name exists")
+        self._rows.insert(transaction, Table.ACCOUNTS, name, _encode(record, account))
+        self._rows.insert(transaction, Table.ACCOUNTS, self._by_id(account.account_id), account.vault_id)
+
+    def start_login(self, username: str, ke1: bytes) -> tuple[PendingLogin, bytes]:
+        """Answer KE1 with KE2; the same work for a name that exists and for one that does not."""
+        name = self._name(username)
+        with self._storage.read() as transaction:
+            row = self._rows.get(transaction, Table.ACCOUNTS, name)
+        record, account = (None, None) if row is None else _decode(row.value)
+        state, ke2 = opaque.start_login(self._opaque, name, record, ke1)
+        return PendingLogin(state=state, account=account), ke2
+
+    @staticmethod
+    def finish_login(pending: PendingLogin, ke3: bytes) -> Account:
+        """Check KE3: the account, or ``NotAuthorised``, which does not say what was wrong."""
+        try:
+            opaque.finish_login(pending.state, ke3)
+        except WrongPassword:
+            raise NotAuthorised("unknown account or wrong password") from None
+        if pending.account is None:  # nobody can make a tag for the record that belongs to nobody
+            raise NotAuthorised("unknown account or wrong password")
+        return pending.account
+
+    def vault_of(self, transaction: ReadTransaction, account_id: bytes) -> bytes | None:
+        """Find the vault of an account by the account's id."""
+        row = self._rows.get(transaction, Table.ACCOUNTS, self._by_id(account_id))
+        return None if row is None else row.value
+
+    def _name(self, username: str) -> bytes:
+        return self._keys.identifier("account name", normalised(username).encode())
+
+    def _by_id(self, account_id: bytes) -> bytes:
+        return self._keys.identifier("account id", account_id)
+
+
+def normalised(username: str) -> str:
+    """Fold a name so that two spellings that look alike are one account (in the spirit of RFC 8265 section 3.3)."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold()).strip()
+    if not folded or any(unicodedata.category(character).startswith("C") for character in folded):
+        raise MalformedMessage("a username is empty or holds control characters", path="username")
+    return folded
+
+
+def _encode(record: bytes, account: Account) -> bytes:
+    return canonical.encode(
+        {
+            "record": record,
+            "account_id": account.account_id,
+            "account_key": account.account_key,
+            "wrapped_root_key": account.wrapped_root_key,
+            "vault_id": account.vault_id,
+        }
+    )
+
+
+def _decode(value: bytes) -> tuple[bytes, Account]:
+    try:
+        fields = Fields.decode(value, path="account row", error=Malformed, max_bytes=_MAX_ROW_BYTES)
+        record = fields.byte_string("record", at_most=1024)
+        account = Account(
+            account_id=fields.byte_string("account_id", length=16),
+            account_key=fields.byte_string("account_key", length=32),
+            wrapped_root_key=fields.byte_string("wrapped_root_key", at_most=2048),
+            vault_id=fields.byte_string("vault_id", length=16),
+        )
+        fields.done()
+    except Malformed as cause:
+        raise StorageUnavailable("an account's row holds something else than an account") from cause
+    return record, account

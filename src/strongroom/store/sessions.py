@@ -1,0 +1,67 @@
+"""Sessions: what one attested channel has proven so far. They live as long as the channel and nowhere else.
+
+A password proves the account (and lets a new device be added); a device's signature over this very session proves
+the device. There are no bearer tokens: nothing that is sent could be used on another channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.errors import NotAuthorised
+from strongroom.crypto.signatures import verify
+from strongroom.formats.store_api import DEVICE_PROOF_LABEL, device_proof
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from strongroom.store.accounts import PendingLogin
+
+__all__ = ["ChannelSession", "DeviceIdentity"]
+
+_KEY: Final = "strongroom.session"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceIdentity:
+    """Who is at the other end: an account, its vault, and the device if one has proven itself."""
+
+    account_id: bytes
+    vault_id: bytes
+    device_key: bytes | None
+
+
+@dataclass(slots=True, repr=False)
+class ChannelSession:
+    """One channel's state. ``transcript`` is the hash that both ends share."""
+
+    transcript: bytes
+    pending: PendingLogin | None = None
+    identity: DeviceIdentity | None = None
+
+    @classmethod
+    def of(cls, transcript: bytes, state: MutableMapping[str, object]) -> ChannelSession:
+        """Find the session in a channel's state, or begin one."""
+        session = state.get(_KEY)
+        if not isinstance(session, cls):
+            session = state[_KEY] = cls(transcript)
+        return session
+
+    def take_pending(self) -> PendingLogin:
+        """Take the login that KE2 answered; each can be finished once."""
+        pending, self.pending = self.pending, None
+        if pending is None:
+            raise NotAuthorised("no login was started in this session")
+        return pending
+
+    def require(self) -> DeviceIdentity:
+        """Give the identity proven in this session, or raise ``NotAuthorised``."""
+        if self.identity is None:
+            raise NotAuthorised("this session has proven no account", hint="log in, or prove the device")
+        return self.identity
+
+    def check_device_proof(self, account_id: bytes, device_key: bytes, signature: bytes) -> None:
+        """Check that a device signed this session; ``NotAuthorised`` otherwise."""
+        if not verify(device_key, DEVICE_PROOF_LABEL, device_proof(self.transcript, account_id), signature):
+            raise NotAuthorised("unknown or revoked device")
