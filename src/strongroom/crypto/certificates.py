@@ -41,6 +41,7 @@ __all__ = [
     "pem",
     "public_key_from_spki",
     "spki",
+    "verify_signature",
 ]
 
 MAX_CERTIFICATE_BYTES: Final = 16 * 1024  # genuine ones have 650 to 1,300
@@ -106,14 +107,7 @@ class Certificate:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Tell whether a DER signature over ``message`` is this certificate's key's (ECDSA P-256, SHA-256)."""
-        key = public_key_from_spki(self.spki) if self.ecdsa_p256_sha256 else None
-        if key is None:
-            return False
-        try:
-            key.verify(signature, message, _ALGORITHM)
-        except InvalidSignature:
-            return False
-        return True
+        return self.ecdsa_p256_sha256 and verify_signature(self.spki, message, signature)
 
     def signed(self, subject: Certificate | RevocationList) -> bool:
         """Tell whether this certificate's key made the signature of another certificate or of a CRL."""
@@ -186,6 +180,18 @@ def public_key_from_spki(data: bytes) -> EcdsaPublicKey | None:
     except Exception:  # noqa: BLE001 - whatever the library raises, it is not a key that is used here
         return None
     return key if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1) else None
+
+
+def verify_signature(key_info: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether a DER signature is that of a SubjectPublicKeyInfo's key (ECDSA P-256, SHA-256)."""
+    key = public_key_from_spki(key_info)
+    if key is None:
+        return False
+    try:
+        key.verify(signature, message, _ALGORITHM)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def spki(point: bytes) -> bytes:

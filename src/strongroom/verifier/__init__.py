@@ -1,1 +1,22 @@
-"""verifier."""
+"""Appraisal of evidence: the trust decision as a pure function of bytes, collateral, policy and an instant."""
+
+from strongroom.verifier.anchors import INTEL_SGX_ROOT, Anchor
+from strongroom.verifier.appraisal import appraise, assess
+from strongroom.verifier.memo import Memo
+from strongroom.verifier.policy import ANY, AppraisalPolicy, SignerRule, TcbRule
+from strongroom.verifier.result import Advisory, Assessment, AttestationResult
+
+__all__ = [
+    "ANY",
+    "INTEL_SGX_ROOT",
+    "Advisory",
+    "Anchor",
+    "AppraisalPolicy",
+    "Assessment",
+    "AttestationResult",
+    "Memo",
+    "SignerRule",
+    "TcbRule",
+    "appraise",
+    "assess",
+]

@@ -1,0 +1,294 @@
+"""Appraisal of SGX quotes, version 3: bytes, collateral, policy and an instant in; a result or all objections out.
+
+The steps and their numbers are those of docs/spec/appraisal.md; they run in one pass and none is skipped because
+another failed. ``assess`` runs sections 1 to 7, which need no policy; ``appraise`` adds section 8. Neither proves that
+evidence is fresh or belongs to a session: that is ``verifier.binding``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from strongroom.base.errors import AppraisalRefused, MalformedCollateral, MalformedQuote
+from strongroom.base.findings import Check
+from strongroom.crypto.certificates import RevocationList, parse_pem_chain
+from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
+from strongroom.formats.qe_identity import QeIdentity
+from strongroom.formats.sgx_quote import PCK_CERTIFICATE_CHAIN, SgxQuote
+from strongroom.formats.tcb_info import TcbInfo
+from strongroom.formats.tcb_levels import TcbStatus
+from strongroom.verifier.chains import Chain, Kind, judge_chain, judge_one_root
+from strongroom.verifier.documents import judge_qe_identity, judge_tcb_info
+from strongroom.verifier.inquiry import Inquiry
+from strongroom.verifier.memo import Memo
+from strongroom.verifier.quoting_enclave import judge_quote, judge_quoting_enclave
+from strongroom.verifier.result import (
+    Advisory,
+    Assessment,
+    AttestationResult,
+    CollateralFacts,
+    SgxClaims,
+    TcbFacts,
+)
+from strongroom.verifier.revocation import judge_revocation
+from strongroom.verifier.rules import judge_policy
+from strongroom.verifier.tcb import converge, platform_level, shortfalls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from strongroom.crypto.certificates import Certificate
+    from strongroom.formats.collateral import Collateral
+    from strongroom.formats.tcb_info import TcbLevel
+    from strongroom.formats.tcb_levels import IsvSvnLevel
+    from strongroom.verifier.anchors import Anchor
+    from strongroom.verifier.policy import AppraisalPolicy
+
+__all__ = ["KIND", "appraise", "assess"]
+
+KIND: Final = "sgx-dcap-3"
+"""The kind of evidence: an SGX quote of version 3 with ECDSA attestation."""
+
+T = TypeVar("T")
+
+
+def appraise(
+    evidence: bytes, collateral: Collateral, policy: AppraisalPolicy, *, at: datetime, memo: Memo | None = None
+) -> AttestationResult:
+    """Judge evidence under a policy at an instant.
+
+    ``memo`` spares signatures and parsing that were done before; it never changes a verdict. Raises
+    ``AppraisalRefused`` with every finding, ``MalformedQuote``, ``MalformedCollateral``.
+    """
+    inquiry = Inquiry(
+        anchors=policy.anchors, memo=memo or Memo(capacity=0), at=at, grace=policy.expired_collateral_grace
+    )
+    assessment, documents = _assess(inquiry, evidence, collateral)
+    judge_policy(inquiry, policy, assessment, documents.issue_dates)
+    if inquiry.findings:
+        raise AppraisalRefused(inquiry.findings)
+    facts = _known(assessment.collateral)
+    if isinstance(policy.maximum_collateral_age, timedelta):
+        facts = replace(facts, expires_at=min(facts.expires_at, facts.earliest_issue + policy.maximum_collateral_age))
+    return AttestationResult(
+        kind=KIND,
+        claims=assessment.claims,
+        tcb=_known(assessment.tcb),
+        platform=_known(assessment.platform),
+        collateral=facts,
+        anchor=_known(assessment.anchor),
+        simulated=assessment.simulated,
+        appraised_at=at,
+        policy_digest=policy.digest,
+        confessions=tuple(inquiry.confessions),
+    )
+
+
+def assess(
+    evidence: bytes, collateral: Collateral, anchors: Sequence[Anchor], *, at: datetime, memo: Memo | None = None
+) -> Assessment:
+    """Judge what needs no policy, at an instant. Raises ``MalformedQuote`` and ``MalformedCollateral`` only."""
+    inquiry = Inquiry(anchors=anchors, memo=memo or Memo(capacity=0), at=at, grace=timedelta(0))
+    assessment, _ = _assess(inquiry, evidence, collateral)
+    return assessment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Documents:
+    """The collateral, read."""
+
+    tcb_info: TcbInfo
+    qe_identity: QeIdentity
+    root_crl: RevocationList
+    pck_crl: RevocationList
+
+    @property
+    def issue_dates(self) -> dict[str, datetime]:
+        return {
+            "the TCB info": self.tcb_info.issue_date,
+            "the QE identity": self.qe_identity.issue_date,
+            "the PCK CRL": self.pck_crl.this_update,
+        }
+
+
+def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[Assessment, _Documents]:
+    quote = SgxQuote.from_bytes(evidence)
+    memo = inquiry.memo
+    documents = _Documents(
+        tcb_info=memo.parsed(TcbInfo.from_bytes, collateral.tcb_info),
+        qe_identity=memo.parsed(QeIdentity.from_bytes, collateral.qe_identity),
+        root_crl=memo.parsed(_root_crl, collateral.root_ca_crl),
+        pck_crl=memo.parsed(_pck_crl, collateral.pck_crl),
+    )
+    pck = _pck_chain(inquiry, quote)
+    pck_crl_chain = judge_chain(
+        inquiry, memo.parsed(_pck_crl_issuer_chain, collateral.pck_crl_issuer_chain), Kind.PCK_CRL
+    )
+    tcb_chain = judge_chain(inquiry, memo.parsed(_tcb_issuer_chain, collateral.tcb_info_issuer_chain), Kind.TCB_INFO)
+    qe_chain = judge_chain(
+        inquiry, memo.parsed(_qe_issuer_chain, collateral.qe_identity_issuer_chain), Kind.QE_IDENTITY
+    )
+    judge_one_root(inquiry, (pck, pck_crl_chain, tcb_chain, qe_chain))
+    platform = _platform(inquiry, pck)
+
+    judge_revocation(
+        inquiry,
+        root_crl=documents.root_crl,
+        pck_crl=documents.pck_crl,
+        pck=pck,
+        pck_crl_chain=pck_crl_chain,
+        others=(tcb_chain, qe_chain),
+    )
+    judge_tcb_info(
+        inquiry,
+        documents.tcb_info,
+        body=collateral.tcb_info,
+        signature=collateral.tcb_info_signature,
+        chain=tcb_chain,
+        platform=platform,
+    )
+    judge_qe_identity(
+        inquiry,
+        documents.qe_identity,
+        body=collateral.qe_identity,
+        signature=collateral.qe_identity_signature,
+        chain=qe_chain,
+    )
+    judge_quote(inquiry, quote, pck)
+    qe_level = judge_quoting_enclave(inquiry, quote, documents.qe_identity)
+    tcb = _tcb(inquiry, documents.tcb_info, platform, qe_level)
+
+    anchor = pck.anchor if pck is not None else None
+    assessment = Assessment(
+        kind=KIND,
+        claims=SgxClaims.of(quote.report),
+        findings=tuple(inquiry.findings),
+        tcb=tcb,
+        platform=platform,
+        collateral=_facts(documents, inquiry),
+        anchor=anchor.name if anchor is not None else None,
+        simulated=anchor is not None and anchor.simulated,
+        appraised_at=inquiry.at,
+    )
+    return assessment, documents
+
+
+def _pck_chain(inquiry: Inquiry, quote: SgxQuote) -> Chain | None:
+    """Steps 1.2 and 2: the chain inside the quote."""
+    if not inquiry.require(
+        quote.certification_data_type == PCK_CERTIFICATE_CHAIN,
+        Check.CHAIN,
+        "1.2",
+        "the quote does not carry its PCK certificate chain",
+        expected=f"certification data type {PCK_CERTIFICATE_CHAIN}",
+        actual=str(quote.certification_data_type),
+    ):
+        return None
+    return judge_chain(inquiry, inquiry.memo.parsed(_quoted_chain, quote.certification_data), Kind.PCK)
+
+
+def _platform(inquiry: Inquiry, pck: Chain | None) -> PckExtension | None:
+    """Steps 2.10 and 7.1: the platform by its PCK certificate, whose two accounts of its versions must agree."""
+    if pck is None:
+        return None
+    value = pck.leaf.extensions.get(PCK_EXTENSION_OID)
+    if value is None:
+        inquiry.require(False, Check.PLATFORM, "2.10", "the PCK certificate does not name its platform")
+        return None
+    try:
+        platform = PckExtension.from_bytes(value)
+    except MalformedCollateral as error:
+        raise MalformedQuote(str(error), path="quote.certification") from error
+    inquiry.require(
+        bytes(platform.tcb.components) == platform.tcb.cpu_svn,
+        Check.PLATFORM,
+        "7.1",
+        "the PCK certificate's components differ from its CPUSVN",
+        expected=bytes(platform.tcb.components).hex(),
+        actual=platform.tcb.cpu_svn.hex(),
+    )
+    return platform
+
+
+def _tcb(
+    inquiry: Inquiry, info: TcbInfo, platform: PckExtension | None, qe_level: IsvSvnLevel | None
+) -> TcbFacts | None:
+    """Steps 7.2 to 7.5: the platform's level, the converged status, advisories with sources, the oldest date."""
+    if platform is None:
+        return None
+    level = platform_level(info.levels, platform.tcb)
+    inquiry.require(level is not None, Check.TCB_STATUS, "7.2", "the platform lies below every TCB level")
+    if level is None or qe_level is None:
+        return None
+    status = converge(level.status, qe_level.status)
+    inquiry.require(
+        level.status is not TcbStatus.REVOKED, Check.TCB_STATUS, "7.4", "the platform's TCB level is revoked"
+    )
+    return TcbFacts(
+        status=status,
+        platform_status=level.status,
+        quoting_enclave_status=qe_level.status,
+        date=min(level.tcb_date, qe_level.tcb_date),
+        advisories=_advisories(level, qe_level),
+        shortfalls=shortfalls(info.levels, platform.tcb),
+    )
+
+
+def _advisories(level: TcbLevel, qe_level: IsvSvnLevel) -> tuple[Advisory, ...]:
+    sources = {"platform": level.advisory_ids, "quoting enclave": qe_level.advisory_ids}
+    ids = sorted({advisory for advisories in sources.values() for advisory in advisories})
+    return tuple(Advisory(id=item, sources=tuple(name for name, of in sources.items() if item in of)) for item in ids)
+
+
+def _facts(documents: _Documents, inquiry: Inquiry) -> CollateralFacts:
+    issued = documents.issue_dates.values()
+    return CollateralFacts(
+        tcb_evaluation_data_number=min(
+            documents.tcb_info.tcb_evaluation_data_number, documents.qe_identity.tcb_evaluation_data_number
+        ),
+        root_crl_number=documents.root_crl.number,
+        pck_crl_number=documents.pck_crl.number,
+        earliest_issue=min(issued),
+        latest_issue=max(issued),
+        expires_at=min(inquiry.ends),
+    )
+
+
+def _known(value: T | None) -> T:
+    """Give a fact that exists whenever nothing was objected to."""
+    if value is None:
+        raise AssertionError("no finding, and yet something was not found out")
+    return value
+
+
+# Readers by the part of the collateral they read, so that an error names it; pure functions of bytes, as Memo wants.
+
+
+def _root_crl(data: bytes) -> RevocationList:
+    return RevocationList.from_der(data, path="collateral.root_ca_crl")
+
+
+def _pck_crl(data: bytes) -> RevocationList:
+    return RevocationList.from_der(data, path="collateral.pck_crl")
+
+
+def _pck_crl_issuer_chain(data: bytes) -> tuple[Certificate, ...]:
+    return parse_pem_chain(data, path="collateral.pck_crl_issuer_chain")
+
+
+def _tcb_issuer_chain(data: bytes) -> tuple[Certificate, ...]:
+    return parse_pem_chain(data, path="collateral.tcb_info_issuer_chain")
+
+
+def _qe_issuer_chain(data: bytes) -> tuple[Certificate, ...]:
+    return parse_pem_chain(data, path="collateral.qe_identity_issuer_chain")
+
+
+def _quoted_chain(data: bytes) -> tuple[Certificate, ...]:
+    try:
+        return parse_pem_chain(data, path="quote.certification")
+    except MalformedCollateral as error:
+        raise MalformedQuote(str(error)) from error

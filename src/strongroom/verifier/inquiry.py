@@ -1,0 +1,120 @@
+"""One appraisal under way: the instant it is for, what is accepted as a root, and every objection so far.
+
+Steps report to it and go on; nothing ends early, so that a refusal lists everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from strongroom.base.findings import Check, Finding
+from strongroom.crypto import ecdsa
+from strongroom.crypto.certificates import public_key_from_spki, verify_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from strongroom.crypto.certificates import Certificate, RevocationList
+    from strongroom.verifier.anchors import Anchor
+    from strongroom.verifier.memo import Memo
+
+__all__ = ["Inquiry", "label"]
+
+_MAX_LABEL = 80
+
+
+class Inquiry:
+    """Collects findings, the ends of everything that was used, and the leniencies that were needed.
+
+    ``grace`` is how long after their end CRLs and documents are still taken; certificates get none.
+    """
+
+    def __init__(self, *, anchors: Sequence[Anchor], memo: Memo, at: datetime, grace: timedelta) -> None:
+        if at.tzinfo is None:
+            raise ValueError("an instant needs its time zone")
+        self.anchors = tuple(anchors)
+        self.memo = memo
+        self.at = at
+        self.grace = grace
+        self.findings: list[Finding] = []
+        self.confessions: list[str] = []
+        self.ends: list[datetime] = []
+        self._seen: set[tuple[bytes, bytes]] = set()
+
+    def require(
+        self,
+        holds: bool,
+        check: Check,
+        section: str,
+        message: str,
+        *,
+        expected: str = "",
+        actual: str = "",
+    ) -> bool:
+        """Object unless a condition holds; give the condition back."""
+        if not holds:
+            finding = Finding(
+                check=check, message=message, section=f"appraisal {section}", expected=expected, actual=actual
+            )
+            if finding not in self.findings:  # the same root in three chains is one objection
+                self.findings.append(finding)
+        return holds
+
+    def first_sight(self, certificate: Certificate, issuer: Certificate) -> bool:
+        """Tell whether this certificate under this issuer is seen for the first time, so that it is judged once."""
+        pair = (certificate.der, issuer.der)
+        if pair in self._seen:
+            return False
+        self._seen.add(pair)
+        return True
+
+    def in_time(self, section: str, what: str, begin: datetime, end: datetime, *, graced: bool) -> None:
+        """Object when the instant lies outside [begin, end]; ``graced`` things may be late by the grace period."""
+        grace = self.grace if graced else timedelta(0)
+        try:
+            limit = end + grace
+        except OverflowError:
+            limit = end
+        self.ends.append(limit)
+        self.require(
+            self.at >= begin,
+            Check.EXPIRY,
+            section,
+            f"{what} is not valid yet",
+            expected=f"from {begin.isoformat()}",
+            actual=self.at.isoformat(),
+        )
+        good = self.require(
+            self.at <= limit,
+            Check.EXPIRY,
+            section,
+            f"{what} has expired",
+            expected=f"until {limit.isoformat()}",
+            actual=self.at.isoformat(),
+        )
+        if good and self.at > end:
+            self.confessions.append(f"{what} expired {self.at - end} ago and is taken by the policy's grace period")
+
+    def signed_by(self, issuer: Certificate, subject: Certificate | RevocationList) -> bool:
+        """Tell whether the issuer's key made the subject's signature, by ECDSA P-256 with SHA-256 only."""
+        return (
+            issuer.ecdsa_p256_sha256
+            and subject.ecdsa_p256_sha256
+            and self.memo.holds(verify_signature, issuer.spki, subject.tbs, subject.signature)
+        )
+
+    def raw_signature(self, signer: Certificate, message: bytes, signature: bytes) -> bool:
+        """Tell whether a signature in raw form (r and s, 64 bytes) is that of a certificate's key."""
+        return signer.ecdsa_p256_sha256 and self.memo.holds(_verify_raw, signer.spki, message, signature)
+
+
+def label(certificate: Certificate) -> str:
+    """Name a certificate in a message; its name is foreign text."""
+    return ascii(certificate.common_name)[:_MAX_LABEL]
+
+
+def _verify_raw(spki: bytes, message: bytes, signature: bytes) -> bool:
+    key = public_key_from_spki(spki)
+    return key is not None and ecdsa.verify_raw(key, message, signature)

@@ -1,0 +1,99 @@
+"""Step 6: the quoting enclave and the signatures from the PCK to the report (docs/spec/appraisal.md section 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.findings import Check
+from strongroom.crypto import ecdsa
+from strongroom.crypto.hashing import equal, sha256
+from strongroom.formats.sgx_quote import INTEL_QE_VENDOR_ID
+from strongroom.formats.tcb_levels import TcbStatus
+from strongroom.verifier.tcb import isv_svn_level
+
+if TYPE_CHECKING:
+    from strongroom.formats.qe_identity import QeIdentity
+    from strongroom.formats.sgx_quote import SgxQuote
+    from strongroom.formats.tcb_levels import IsvSvnLevel
+    from strongroom.verifier.chains import Chain
+    from strongroom.verifier.inquiry import Inquiry
+
+__all__ = ["judge_quote", "judge_quoting_enclave"]
+
+_ZEROS: Final = bytes(32)
+
+
+def judge_quote(inquiry: Inquiry, quote: SgxQuote, pck: Chain | None) -> None:
+    """Steps 6.1, 6.2, 6.6, 6.7: PCK key over the QE's report, report over the attestation key, that key over all."""
+    if pck is not None:
+        inquiry.require(
+            inquiry.raw_signature(pck.leaf, quote.qe_report.to_bytes(), quote.qe_report_signature),
+            Check.SIGNATURE,
+            "6.1",
+            "the QE report is not signed by the PCK certificate's key",
+        )
+    bound = sha256(quote.attestation_key + quote.qe_auth_data) + _ZEROS
+    inquiry.require(
+        equal(bound, quote.qe_report.report_data),
+        Check.KEY_BINDING,
+        "6.2",
+        "the QE report does not vouch for the attestation key",
+        expected=bound.hex(),
+        actual=quote.qe_report.report_data.hex(),
+    )
+    key = ecdsa.public_key(quote.attestation_key)
+    inquiry.require(
+        key is not None and ecdsa.verify_raw(key, quote.signed_bytes, quote.signature),
+        Check.SIGNATURE,
+        "6.6",
+        "the quote is not signed by its attestation key",
+    )
+    inquiry.require(
+        quote.header.qe_vendor_id == INTEL_QE_VENDOR_ID,
+        Check.QE_IDENTITY,
+        "6.7",
+        "the quoting enclave is of another vendor",
+        expected=INTEL_QE_VENDOR_ID.hex(),
+        actual=quote.header.qe_vendor_id.hex(),
+    )
+
+
+def judge_quoting_enclave(inquiry: Inquiry, quote: SgxQuote, identity: QeIdentity) -> IsvSvnLevel | None:
+    """Steps 6.3 to 6.5: the QE's report shows the enclave of the QE identity; gives the level of its version."""
+    report = quote.qe_report
+    attributes = report.attributes.to_bytes()
+    masked = bytes(has & mask for has, mask in zip(attributes, identity.attributes_mask, strict=True))
+    comparisons = (
+        ("MISCSELECT", f"{identity.misc_select:08x}", f"{report.misc_select & identity.misc_select_mask:08x}"),
+        ("attributes", identity.attributes.hex(), masked.hex()),
+        ("MRSIGNER", identity.mr_signer.hex(), report.mr_signer.hex()),
+        ("ISVPRODID", str(identity.isv_prod_id), str(report.isv_prod_id)),
+    )
+    for field, expected, actual in comparisons:
+        inquiry.require(
+            expected == actual,
+            Check.QE_IDENTITY,
+            "6.3",
+            f"the quoting enclave has another {field} than the QE identity",
+            expected=expected,
+            actual=actual,
+        )
+    # whatever the identity's mask says: a debug QE hands its keys to the host
+    inquiry.require(not report.attributes.debug, Check.QE_IDENTITY, "6.4", "the quoting enclave runs in debug mode")
+    level = isv_svn_level(identity.levels, report.isv_svn)
+    inquiry.require(
+        level is not None,
+        Check.QE_IDENTITY,
+        "6.5",
+        "the quoting enclave is older than every known version",
+        expected=f"ISVSVN at least {min(item.isv_svn for item in identity.levels)}",
+        actual=str(report.isv_svn),
+    )
+    inquiry.require(
+        level is None or level.status is not TcbStatus.REVOKED,
+        Check.TCB_STATUS,
+        "6.5",
+        "this version of the quoting enclave is revoked",
+        actual=f"ISVSVN {report.isv_svn}",
+    )
+    return level
