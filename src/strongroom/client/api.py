@@ -86,9 +86,9 @@ class StoreApi:
         """Send KE3; ``NotAuthorised`` when it does not fit."""
         return self._call("/v1/sessions/login/finish", body, api.AccountView)
 
-    def prove_device(self, body: api.DeviceSession) -> api.AccountView:
+    def prove_device(self, body: api.DeviceSession) -> api.DeviceProven:
         """Prove this device in this session."""
-        return self._call("/v1/sessions/device", body, api.AccountView)
+        return self._call("/v1/sessions/device", body, api.DeviceProven)
 
     def fetch(self, body: api.FetchPage) -> api.Page:
         """Fetch the head and entries."""

@@ -21,6 +21,7 @@ __all__ = [
     "Append",
     "Appended",
     "Body",
+    "DeviceProven",
     "DeviceSession",
     "EntryPair",
     "ErrorBody",
@@ -133,12 +134,17 @@ class DeviceSession(Body, frozen=True):
     signature: Signature
 
 
+class DeviceProven(Body, frozen=True):
+    """Its answer: which vault the device belongs to."""
+
+    vault_id: Id16
+
+
 class FetchPage(Body, frozen=True):
-    """``POST /v1/vault/fetch``: the entries after ``after``, and this device's view of the vault."""
+    """``POST /v1/vault/fetch``: the entries from index ``after`` on, at most ``limit``."""
 
     after: Length
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES_PER_PAGE)]
-    view: Small
 
 
 class Page(Body, frozen=True):

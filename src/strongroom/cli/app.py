@@ -1,0 +1,63 @@
+"""The commands and their groups. Each module is imported when its command is, so that ``get`` stays quick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from strongroom.cli import (
+    add,
+    edit,
+    get,
+    head,
+    import_,
+    init,
+    list_,
+    login,
+    measure,
+    platform,
+    register,
+    remove,
+    serve,
+    sync,
+    verify,
+)
+
+__all__ = ["application"]
+
+_SERVICE = "The service"
+_TRUST = "Whom you trust"
+_DEVICE = "This device"
+_VAULT = "Your vault"
+
+app = typer.Typer(
+    name="strongroom",
+    help="A trusted data store that every client verifies by remote attestation before it says a word to it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with local variables would show secrets
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for panel, commands in {
+    _TRUST: {"verify": verify.verify, "measure": measure.measure},
+    _DEVICE: {"register": register.register, "login": login.login},
+    _VAULT: {
+        "list": list_.list_,
+        "get": get.get,
+        "add": add.add,
+        "edit": edit.edit,
+        "remove": remove.remove,
+        "import": import_.import_,
+        "sync": sync.sync,
+        "head": head.head,
+    },
+    _SERVICE: {"init": init.init, "serve": serve.serve, "platform": platform.platform},
+}.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(command)
+
+
+def application(arguments: list[str], **settings: Any) -> Any:
+    """Run the command that the arguments name."""
+    return app(arguments, **settings)

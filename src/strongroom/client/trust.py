@@ -1,0 +1,52 @@
+"""From a device's trust settings to the terms of an exchange."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from strongroom.channel.client import ClientTerms
+from strongroom.formats.tcb_levels import TcbStatus
+from strongroom.verifier.anchors import INTEL_SGX_ROOT, SIMULATED_VENDOR, Anchor
+from strongroom.verifier.policy import ANY, AppraisalPolicy, TcbRule
+from strongroom.verifier.policy_file import from_toml
+
+if TYPE_CHECKING:
+    from strongroom.client.profile import Trust
+    from strongroom.formats.measurements import MrEnclave
+
+__all__ = ["simulated_anchor", "standing_policy", "terms_of"]
+
+
+def simulated_anchor(spki: bytes) -> Anchor:
+    """Name a simulated platform's root key as an anchor. Accepting it is a decision of its own."""
+    return Anchor(name=f"{SIMULATED_VENDOR} SGX Root CA", spki=spki, simulated=True, vendor=SIMULATED_VENDOR)
+
+
+def standing_policy(expected: MrEnclave, *, simulated_root: bytes | None) -> AppraisalPolicy:
+    """Give the policy of a client that was given none: exactly this code, on an up-to-date platform, never debug.
+
+    With ``simulated_root`` the evidence has to come from that simulated platform, and every result says so.
+    """
+    simulated = simulated_root is not None
+    return AppraisalPolicy(
+        anchors=(simulated_anchor(simulated_root),) if simulated_root is not None else (INTEL_SGX_ROOT,),
+        accept_simulated_platform=simulated,
+        accept_debug_enclaves=False,
+        mr_enclaves=frozenset({expected}),
+        signers=(),
+        tcb=(TcbRule(status=TcbStatus.UP_TO_DATE, mr_enclave=ANY, advisories=ANY),),
+        minimum_tcb_evaluation_data_number=0,
+        maximum_collateral_age=ANY,
+        expired_collateral_grace=timedelta(0),
+        platforms=ANY,
+    )
+
+
+def terms_of(trust: Trust, expected: MrEnclave) -> ClientTerms:
+    """Give the terms on which this device talks to its store."""
+    if trust.policy is not None:
+        policy = from_toml(trust.policy.encode())
+    else:
+        policy = standing_policy(expected, simulated_root=trust.simulated_root)
+    return ClientTerms(policy=policy, deployment=trust.deployment)

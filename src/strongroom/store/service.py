@@ -1,0 +1,117 @@
+"""The store's operations, one method each: who may do it, one transaction, one answer. No HTTP in here."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from strongroom.base.errors import NotAuthorised
+from strongroom.formats import store_api as api
+from strongroom.store.accounts import Account, Accounts
+from strongroom.store.sessions import DeviceIdentity
+from strongroom.store.vaults import Vaults
+
+if TYPE_CHECKING:
+    from strongroom.base.clock import Clock
+    from strongroom.store.deployment import Deployment
+    from strongroom.store.ports import RecordStore
+    from strongroom.store.sessions import ChannelSession
+
+__all__ = ["StoreService"]
+
+_log = logging.getLogger(__name__)
+
+
+class StoreService:
+    """One instance's service. Holds no state of its own: that is in the database, or in the caller's session."""
+
+    def __init__(self, storage: RecordStore, deployment: Deployment, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._accounts = Accounts(storage, deployment.rows, deployment.keys)
+        self._vaults = Vaults(deployment.rows, deployment.keys, epoch=deployment.epoch)
+
+    def register_start(self, _: ChannelSession, body: api.RegisterStart) -> api.RegisterStarted:
+        """Answer an OPAQUE registration request."""
+        return api.RegisterStarted(response=self._accounts.registration_response(body.username, body.request))
+
+    def register_finish(self, session: ChannelSession, body: api.RegisterFinish) -> api.Appended:
+        """Make account and vault in one transaction. The session then is the new account's, without a device yet."""
+        account = Account(
+            account_id=body.account_id,
+            account_key=body.account_key,
+            wrapped_root_key=body.wrapped_root_key,
+            vault_id=body.vault_id,
+        )
+        with self._storage.write() as transaction:
+            # a crash before the commit leaves no trace of the account; after it, all of it
+            self._accounts.insert(transaction, body.username, body.record, account)
+            head = self._vaults.create(
+                transaction,
+                vault_id=body.vault_id,
+                account_key=body.account_key,
+                first=body.first,
+                time_ms=self._time_ms(),
+            )
+        session.identity = DeviceIdentity(account_id=body.account_id, vault_id=body.vault_id, device_key=None)
+        return api.Appended(head=head)
+
+    def login_start(self, session: ChannelSession, body: api.LoginStart) -> api.LoginStarted:
+        """Answer KE1. A second start in a session replaces the first."""
+        session.identity = None
+        session.pending, ke2 = self._accounts.start_login(body.username, body.ke1)
+        return api.LoginStarted(ke2=ke2)
+
+    def login_finish(self, session: ChannelSession, body: api.LoginFinish) -> api.AccountView:
+        """Check KE3; the session then is the account's."""
+        account = self._accounts.finish_login(session.take_pending(), body.ke3)
+        session.identity = DeviceIdentity(account_id=account.account_id, vault_id=account.vault_id, device_key=None)
+        return api.AccountView(
+            account_id=account.account_id,
+            account_key=account.account_key,
+            wrapped_root_key=account.wrapped_root_key,
+            vault_id=account.vault_id,
+        )
+
+    def prove_device(self, session: ChannelSession, body: api.DeviceSession) -> api.DeviceProven:
+        """Check a device's signature over this session; the session then is that device's.
+
+        An unknown account, a device that is no member and a wrong signature get the same answer.
+        """
+        session.check_device_proof(body.account_id, body.device_key, body.signature)
+        with self._storage.read() as transaction:
+            vault_id = self._accounts.vault_of(transaction, body.account_id)
+            known = vault_id is not None and self._vaults.is_member(transaction, vault_id, body.device_key)
+        if vault_id is None or not known:
+            raise NotAuthorised("unknown or revoked device")
+        session.identity = DeviceIdentity(account_id=body.account_id, vault_id=vault_id, device_key=body.device_key)
+        return api.DeviceProven(vault_id=vault_id)
+
+    def fetch(self, session: ChannelSession, body: api.FetchPage) -> api.Page:
+        """Give a page of the vault's entries and the head of this moment."""
+        identity = session.require()
+        with self._storage.read() as transaction:
+            page = self._vaults.page(
+                transaction, identity.vault_id, after=body.after, limit=body.limit, time_ms=self._time_ms()
+            )
+        if body.after > page.length:
+            # the client will find out by the head; this line is for an operator who put an old database back
+            _log.warning("a device has seen more of its vault than this database holds")
+        return api.Page(head=page.head, entries=page.entries)
+
+    def append(self, session: ChannelSession, body: api.Append) -> api.Appended:
+        """Append entries durably, all or none. What is acknowledged is on disk."""
+        identity = session.require()
+        with self._storage.write() as transaction:
+            head = self._vaults.append(
+                transaction,
+                identity,
+                expected_length=body.expected_length,
+                expected_chain=body.expected_chain,
+                entries=body.entries,
+                time_ms=self._time_ms(),
+            )
+        return api.Appended(head=head)
+
+    def _time_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
