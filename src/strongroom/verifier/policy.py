@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from strongroom.base import canonical
 from strongroom.base.errors import Misconfigured
@@ -20,11 +20,14 @@ from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.verifier.anchors import INTEL_SGX_ROOT, Anchor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from strongroom.base.canonical import Value
 
 __all__ = ["ANY", "INTEL_SGX_ROOT", "Anchor", "AnyValue", "AppraisalPolicy", "SignerRule", "TcbRule"]
 
 PPID_BYTES: Final = 16
+TextOrBytes = TypeVar("TextOrBytes", str, bytes)
 
 
 class AnyValue(Enum):
@@ -101,7 +104,7 @@ class AppraisalPolicy:
             ],
             "accept_simulated_platform": self.accept_simulated_platform,
             "accept_debug_enclaves": self.accept_debug_enclaves,
-            "mr_enclaves": list[Value](sorted(self.mr_enclaves)),
+            "mr_enclaves": _ascending(self.mr_enclaves),
             "signers": [
                 {
                     "mr_signer": rule.mr_signer,
@@ -114,17 +117,23 @@ class AppraisalPolicy:
                 {
                     "status": rule.status.value,
                     "mr_enclave": "any" if rule.mr_enclave is ANY else rule.mr_enclave,
-                    "advisories": "any" if rule.advisories is ANY else list[Value](sorted(rule.advisories)),
+                    "advisories": "any" if rule.advisories is ANY else _ascending(rule.advisories),
                 }
                 for rule in self.tcb
             ],
             "minimum_tcb_evaluation_data_number": self.minimum_tcb_evaluation_data_number,
             "maximum_collateral_age_seconds": "any" if age is ANY else int(age.total_seconds()),
             "expired_collateral_grace_seconds": int(self.expired_collateral_grace.total_seconds()),
-            "platforms": "any" if self.platforms is ANY else list[Value](sorted(self.platforms)),
+            "platforms": "any" if self.platforms is ANY else _ascending(self.platforms),
         }
 
     @property
     def digest(self) -> bytes:
         """SHA-256 over the canonical encoding, 32 bytes."""
         return labelled_hash("strongroom appraisal policy v1", canonical.encode(self.to_canonical()))
+
+
+def _ascending(items: Iterable[TextOrBytes]) -> list[Value]:
+    values: list[Value] = []
+    values.extend(sorted(items))
+    return values
