@@ -1,0 +1,106 @@
+"""What goes into the sync engine and what comes out (docs/spec/sync.md section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from strongroom.sync.model import RecordState, SyncState
+
+__all__ = [
+    "Append",
+    "Appended",
+    "Apply",
+    "Conflicted",
+    "Effect",
+    "Event",
+    "Failed",
+    "Fetch",
+    "Finished",
+    "Page",
+    "Started",
+    "Summary",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The driver is ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Page:
+    """The answer to ``Fetch``: a head signed now, and the next (entry, sealed record) pairs of the log."""
+
+    head: bytes
+    steps: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Appended:
+    """The answer to ``Append``: the store took all of it and signed the head that results."""
+
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicted:
+    """The answer to ``Append``: somebody else's entries were first, nothing was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The last effect could not be carried out, or whether it was is unknown."""
+
+
+Event = Started | Page | Appended | Conflicted | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Ask the store for the log after ``after_length`` entries, showing it the last signed head that was reached."""
+
+    after_length: int
+    head: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Apply:
+    """Write these states in one transaction, and carry out nothing that follows before that is durable."""
+
+    records: tuple[RecordState, ...]
+    state: SyncState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Append:
+    """Ask the store to append (entry, sealed record) pairs if its log ends at this length and chain hash."""
+
+    expected_length: int
+    expected_hash: bytes
+    steps: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a sync did.
+
+    ``pulled`` counts record versions of other devices, ``pushed`` those of this one that the store took, ``merged``
+    records edited on both sides, ``conflicts`` values that lost and went into a history.
+    """
+
+    pulled: int = 0
+    pushed: int = 0
+    merged: int = 0
+    conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Nothing is left to do."""
+
+    summary: Summary
+
+
+Effect = Fetch | Apply | Append | Finished

@@ -1,0 +1,142 @@
+"""A store in memory, and one that lies with everything a broken store has: the log, the head key and the clock.
+
+It has no device's key and no account's, so each of its lies has to end in the error that names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from strongroom.crypto.hashing import sha256
+from strongroom.vaultlog.append import admit
+from strongroom.vaultlog.chain import ChainState
+from strongroom.vaultlog.entry import DeviceAdded, Entry, RecordWritten, SignedEntry, Step
+from strongroom.vaultlog.head import sign_head
+
+if TYPE_CHECKING:
+    from strongroom.crypto.signatures import SigningKey
+
+__all__ = ["LyingStore", "MemoryStore"]
+
+_START_MS: Final = 1_790_000_000_000
+
+
+class MemoryStore:
+    """One vault's log, kept honestly. Every answer is signed a millisecond after the one before."""
+
+    def __init__(self, *, vault: bytes, account_key: bytes, head_key: SigningKey, page_size: int = 500) -> None:
+        self.head_key = head_key
+        self.page_size = page_size
+        self.time_ms = _START_MS
+        self.epoch = 1
+        self.log: list[Step] = []
+        self._state = ChainState.genesis(vault=vault, account_key=account_key, with_versions=False)
+
+    @property
+    def head_key_hash(self) -> bytes:
+        """What the attested claims say of the head key."""
+        return sha256(self.head_key.public)
+
+    def head(self) -> bytes:
+        """Sign the head as it is now."""
+        self.time_ms += 1
+        return sign_head(self._state, epoch=self.epoch, time_ms=self.time_ms, key=self.head_key)
+
+    def fetch(self, after_length: int, _shown: bytes | None = None) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """Answer a fetch: a head and one page of (entry, sealed record)."""
+        page = self.log[after_length : after_length + self.page_size]
+        return self.head(), tuple(step.to_bytes() for step in page)
+
+    def append(self, expected_length: int, expected_hash: bytes, steps: tuple[tuple[bytes, bytes], ...]) -> bytes:
+        """Answer an append: the new head, or ``HeadMoved``, ``Denied`` or ``MalformedEntry``."""
+        self._state = admit(self._state, expected_length=expected_length, expected_hash=expected_hash, steps=steps)
+        self.log += [Step.from_bytes(entry, sealed) for entry, sealed in steps]
+        return self.head()
+
+
+class LyingStore(MemoryStore):
+    """A store that tells lies when told to. After a lie it signs whatever its log has become."""
+
+    @classmethod
+    def of(cls, store: MemoryStore) -> LyingStore:
+        """Take over an honest store's log and keys: from here on the operator is in control of it."""
+        taken = cls(
+            vault=store._state.vault,
+            account_key=store._state.account_key,
+            head_key=store.head_key,
+            page_size=store.page_size,
+        )
+        taken.log, taken.time_ms, taken._state = list(store.log), store.time_ms, store._state
+        return taken
+
+    def branch(self, length: int) -> LyingStore:
+        """Give a second store that shares the first ``length`` entries and the clock: one side of a fork."""
+        other = LyingStore.of(self)
+        other.roll_back(length)
+        return other
+
+    def roll_back(self, length: int) -> None:
+        """Forget everything after ``length`` entries, and go on honestly from there."""
+        self.log = self.log[:length]
+        genesis = ChainState.genesis(vault=self._state.vault, account_key=self._state.account_key, with_versions=False)
+        pairs = [step.to_bytes() for step in self.log]
+        self._state = genesis
+        for entry, sealed in pairs:
+            self._state = admit(
+                self._state,
+                expected_length=self._state.length,
+                expected_hash=self._state.chain_hash,
+                steps=[(entry, sealed)],
+            )
+
+    def withhold(self, count: int) -> None:
+        """Keep the last ``count`` entries to itself while signing the head that they lead to."""
+        self.log = self.log[: len(self.log) - count]
+
+    def swap_sealed(self, left: int, right: int) -> None:
+        """Exchange the sealed records of two entries."""
+        first, second = self.log[left], self.log[right]
+        self.log[left] = replace(first, sealed=second.sealed)
+        self.log[right] = replace(second, sealed=first.sealed)
+
+    def replay_sealed(self, old: int, new: int) -> None:
+        """Answer with the sealed record of an older version under the entry of a newer one."""
+        self.log[new] = replace(self.log[new], sealed=self.log[old].sealed)
+
+    def reorder(self, left: int, right: int) -> None:
+        """Exchange two entries."""
+        self.log[left], self.log[right] = self.log[right], self.log[left]
+
+    def splice(self, step: Step) -> None:
+        """Put a step from elsewhere at the end, and sign the head that results."""
+        self.log.append(step)
+        self._sign_log()
+
+    def repeat(self, index: int) -> None:
+        """Put an old step at the end a second time."""
+        self.splice(self.log[index])
+
+    def forge_record(self, author: bytes, key: SigningKey, record: bytes, version: int, sealed: bytes) -> None:
+        """Write a record in the name of ``author``, signed by ``key``: of a stranger, or of one who did not sign."""
+        self._forge(author, key, RecordWritten(record=record, version=version, sealed_digest=sha256(sealed)), sealed)
+
+    def forge_device(self, author: bytes, key: SigningKey, device: bytes) -> None:
+        """Admit a device in the name of ``author``, signed by ``key``."""
+        self._forge(author, key, DeviceAdded(device=device), b"")
+
+    def _forge(self, author: bytes, key: SigningKey, change: DeviceAdded | RecordWritten, sealed: bytes) -> None:
+        entry = Entry(
+            vault=self._state.vault,
+            epoch=1,
+            index=len(self.log),
+            previous=self._state.chain_hash,
+            author=key.public,
+            change=change,
+        )
+        signature = entry.signed_by(key).signature
+        body = replace(entry, author=author).to_bytes()
+        self.splice(Step(entry=SignedEntry.of(body, signature), sealed=sealed))
+
+    def _sign_log(self) -> None:
+        self._state = replace(self._state, length=len(self.log), chain_hash=self.log[-1].entry.chain_hash)
