@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
-    except Exception as error:  # noqa: BLE001 - usage errors of the library are told by their interface alone
+    except Exception as error:
         shown = getattr(error, "show", None)
         if shown is None:
             raise

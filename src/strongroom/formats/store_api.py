@@ -141,10 +141,14 @@ class DeviceProven(Body, frozen=True):
 
 
 class FetchPage(Body, frozen=True):
-    """``POST /v1/vault/fetch``: the entries from index ``after`` on, at most ``limit``."""
+    """``POST /v1/vault/fetch``: the entries from index ``after`` on, at most ``limit``.
+
+    ``view`` is the last signed head that the device has verified, or empty.
+    """
 
     after: Length
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES_PER_PAGE)]
+    view: Small = b""
 
 
 class Page(Body, frozen=True):

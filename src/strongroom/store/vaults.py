@@ -86,16 +86,14 @@ class Vaults:
     ) -> bytes:
         """Append entries to exactly this head, or raise ``HeadMoved``; returns the signed head.
 
-        An account proven by its password alone may admit devices; records are written by a proven device, as itself.
+        Records are written by a proven device, as itself. An account proven by its password alone may admit devices,
+        and append what a device wrote that these very entries admit.
         """
         version, state = self._load(transaction, identity.vault_id)
         if state.length != expected_length or not equal(state.chain_hash, expected_chain):
             raise HeadMoved(f"the vault has {state.length} entries; these extend {expected_length}")
         steps = [Step.from_bytes(pair.entry, pair.sealed) for pair in entries]
-        for step in steps:
-            entry = step.entry.entry
-            if not isinstance(entry.change, DeviceAdded) and entry.author != identity.device_key:
-                raise NotAuthorised("only the device that wrote an entry may append it")
+        _check_authors(steps, identity)
         extended = _extend(state, steps)
         for index, pair in enumerate(entries, start=state.length):
             self._rows.insert(transaction, Table.ENTRIES, self._entry_key(identity.vault_id, index), _encode(pair))
@@ -147,6 +145,16 @@ class Vaults:
 
     def _entry_key(self, vault_id: bytes, index: int) -> bytes:
         return self._keys.identifier("entry", vault_id, index.to_bytes(8, "big"))
+
+
+def _check_authors(steps: Sequence[Step], identity: DeviceIdentity) -> None:
+    changes = [step.entry.entry.change for step in steps]
+    authors = {identity.device_key}
+    if identity.device_key is None:
+        authors = {change.device for change in changes if isinstance(change, DeviceAdded)}
+    for step, change in zip(steps, changes, strict=True):
+        if not isinstance(change, DeviceAdded) and step.entry.entry.author not in authors:
+            raise NotAuthorised("only the device that wrote an entry may append it")
 
 
 def _extend(state: ChainState, steps: Sequence[Step]) -> ChainState:

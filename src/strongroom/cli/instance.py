@@ -1,0 +1,78 @@
+"""Wiring of a service: platform, enclave, database, deployment and application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
+from strongroom.base.errors import Conflict, Misconfigured
+from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, measure_store
+from strongroom.storage.files import make_private_directory
+from strongroom.storage.sqlite import SqliteRecordStore
+from strongroom.store.deployment import Deployment
+from strongroom.store.http import store_application
+from strongroom.store.service import StoreService
+from strongroom.transport.asgi import AttestedService
+from strongroom.transport.clock import SystemClock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from strongroom.attesters.simulated import SimulatedAttester
+
+__all__ = ["StapledCollateral", "create_deployment", "open_service", "simulated_enclave"]
+
+_DATABASE: Final = "store.db"
+
+
+@dataclass(frozen=True, slots=True)
+class StapledCollateral:
+    """The simulated platform as a source of endorsements."""
+
+    platform: SimulatedPlatform
+
+    def collateral(self, at: datetime) -> bytes:
+        """Give today's collateral as JSON."""
+        return self.platform.collateral(at).to_json()
+
+
+def simulated_enclave(platform: SimulatedPlatform, *, debug: bool = False) -> SimulatedAttester:
+    """Start this installation as an enclave on a simulated platform."""
+    return platform.enclave(
+        EnclaveIdentity(
+            mr_enclave=measure_store(),
+            mr_signer=RELEASE_SIGNER,
+            isv_prod_id=PRODUCT,
+            isv_svn=SECURITY_VERSION,
+            debug=debug,
+        )
+    )
+
+
+def create_deployment(data: Path, attester: SimulatedAttester) -> Deployment:
+    """Make database and deployment in ``data``. Stopped half-way, it goes on when it is called again."""
+    make_private_directory(data)
+    path = data / _DATABASE
+    storage = SqliteRecordStore.open(path) if path.exists() else SqliteRecordStore.create(path)
+    try:
+        return Deployment.create(storage, attester)
+    except Conflict as cause:
+        raise Misconfigured(f"{path} already holds a deployment", hint="start it with `strongroom serve`") from cause
+    finally:
+        storage.close()
+
+
+def open_service(data: Path, platform: SimulatedPlatform, attester: SimulatedAttester) -> AttestedService:
+    """Open the deployment in ``data`` and give its application, ready to be served."""
+    storage = SqliteRecordStore.open(data / _DATABASE)
+    clock = SystemClock()
+    deployment = Deployment.open(storage, attester)
+    return AttestedService(
+        store_application(StoreService(storage, deployment, clock)),
+        attester=attester,
+        endorsements=StapledCollateral(platform),
+        identities=deployment,
+        clock=clock,
+    )

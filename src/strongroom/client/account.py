@@ -1,0 +1,194 @@
+"""Registering an account and joining one from a new device (docs/spec/accounts.md). Either can stop anywhere.
+
+What only this device knows is on its disk before the store hears of it, so that no account exists whose keys were
+lost with a crash. Begun again, registering finds out whether the account was made and goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from strongroom.base.errors import Misconfigured, NotAuthorised, RecordTampered
+from strongroom.client.api import AccountExists
+from strongroom.client.device import NewDevice, create_device, discard_device, unlocked_device
+from strongroom.client.profile import ProfileState, Trust, load_profile, profile_exists, save_profile
+from strongroom.crypto import opaque
+from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile
+from strongroom.formats import store_api as api
+from strongroom.records.account_secret import AccountSecret
+from strongroom.records.keys import FIRST_EPOCH, AccountRootKey, new_vault_id
+from strongroom.records.wrapping import unwrap_root_key, wrap_root_key
+from strongroom.vaultlog.chain import ChainState, authorise_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from strongroom.client.api import StoreApi
+    from strongroom.client.device import Device
+
+__all__ = ["Credentials", "joined", "mark_ready", "prove_device", "registered"]
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Credentials:
+    """A name and a password, with the cost of stretching it. No representation."""
+
+    username: str
+    password: bytes
+    cost: StretchProfile = RFC_9106_LOW_MEMORY
+
+
+@contextmanager
+def registered(home: Path, store: StoreApi, credentials: Credentials, trust: Trust) -> Iterator[Device]:
+    """Register a new account with this device as its first, and give the unlocked device.
+
+    ``AccountExists`` when the name is somebody's; this device is then as if nothing had been tried.
+    """
+    with _pending(home, credentials, trust) as device:
+        try:
+            _register(store, device, credentials)
+        except AccountExists:
+            # ours, when an earlier try was acknowledged to nobody; somebody else's, when our device is no member
+            if not _is_ours(store, device):
+                device.store.close()
+                discard_device(home)
+                raise
+        mark_ready(device)
+        yield device
+
+
+@contextmanager
+def joined(
+    home: Path, store: StoreApi, credentials: Credentials, trust: Trust, account_secret: AccountSecret
+) -> Iterator[Device]:
+    """Log in from a device that the account does not know yet, and give it, unlocked.
+
+    The session then is the account's; the device becomes a member with its first sync. ``NotAuthorised`` for a wrong
+    password, an unknown account and a wrong account secret.
+    """
+    view, export_key = _log_in(store, credentials)
+    root_key = unwrap_root_key(
+        view.wrapped_root_key,
+        export_key=export_key,
+        account_secret=account_secret,
+        account=view.account_id,
+        generation=FIRST_EPOCH,
+    )
+    if root_key.signing_key().public != view.account_key:
+        raise RecordTampered("the store shows another account key than the account's own")
+    if profile_exists(home):
+        profile = load_profile(home)
+        if profile.state is not ProfileState.JOINING or profile.account_id != view.account_id:
+            raise _already_set_up()
+        with unlocked_device(home, credentials.password, accepted=(credentials.cost,)) as device:
+            yield device
+        return
+    new = NewDevice(
+        username=credentials.username,
+        account_id=view.account_id,
+        vault_id=view.vault_id,
+        root_key=root_key,
+        account_secret=account_secret,
+        trust=trust,
+        state=ProfileState.JOINING,
+    )
+    with create_device(home, new, password=credentials.password, cost=credentials.cost) as device:
+        yield device
+
+
+def prove_device(store: StoreApi, device: Device) -> None:
+    """Prove this device in the present session; ``NotAuthorised`` when the vault does not know it."""
+    session = store.peer().session
+    account_id = device.profile.account_id
+    signature = device.device_key.sign(api.DEVICE_PROOF_LABEL, api.device_proof(session, account_id))
+    store.prove_device(
+        api.DeviceSession(account_id=account_id, device_key=device.device_key.public, signature=signature)
+    )
+
+
+def mark_ready(device: Device) -> None:
+    """Write down that setting up is over."""
+    save_profile(device.home, msgspec.structs.replace(device.profile, state=ProfileState.READY))
+
+
+@contextmanager
+def _pending(home: Path, credentials: Credentials, trust: Trust) -> Iterator[Device]:
+    """Give the device of a registration that was begun earlier, or begin one."""
+    if profile_exists(home):
+        profile = load_profile(home)
+        if profile.state is not ProfileState.REGISTERING or profile.username != credentials.username:
+            raise _already_set_up()
+        with unlocked_device(home, credentials.password, accepted=(credentials.cost,)) as device:
+            yield device
+        return
+    new = NewDevice(
+        username=credentials.username,
+        account_id=os.urandom(16),
+        vault_id=new_vault_id(),
+        root_key=AccountRootKey.generate(),
+        account_secret=AccountSecret.generate(),
+        trust=trust,
+        state=ProfileState.REGISTERING,
+    )
+    with create_device(home, new, password=credentials.password, cost=credentials.cost) as device:
+        yield device
+
+
+def _register(store: StoreApi, device: Device, credentials: Credentials) -> None:
+    profile = device.profile
+    state, request = opaque.client.start_registration(credentials.password)
+    started = store.register_start(api.RegisterStart(username=credentials.username, request=request))
+    record, export_key = opaque.client.finish_registration(
+        state, started.response, stretching=opaque.argon2id(credentials.cost)
+    )
+    account_key = device.root_key.signing_key()
+    genesis = ChainState.genesis(vault=profile.vault_id, account_key=account_key.public)
+    first = authorise_device(account_key, device.device_key.public, genesis, epoch=FIRST_EPOCH)
+    wrapped = wrap_root_key(
+        device.root_key,
+        export_key=export_key,
+        account_secret=device.account_secret,
+        account=profile.account_id,
+        generation=FIRST_EPOCH,
+    )
+    store.register_finish(
+        api.RegisterFinish(
+            username=credentials.username,
+            record=record,
+            account_id=profile.account_id,
+            account_key=account_key.public,
+            wrapped_root_key=wrapped,
+            vault_id=profile.vault_id,
+            first=api.EntryPair(entry=first.to_bytes(), sealed=b""),
+        )
+    )
+
+
+def _is_ours(store: StoreApi, device: Device) -> bool:
+    try:
+        prove_device(store, device)
+    except NotAuthorised:
+        return False
+    return True
+
+
+def _log_in(store: StoreApi, credentials: Credentials) -> tuple[api.AccountView, bytes]:
+    state, ke1 = opaque.client.start_login(credentials.password)
+    started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
+    try:
+        ke3, _, export_key = opaque.client.finish_login(
+            state, started.ke2, stretching=opaque.argon2id(credentials.cost)
+        )
+    except opaque.WrongPassword:
+        raise NotAuthorised("unknown account or wrong password") from None
+    return store.login_finish(api.LoginFinish(ke3=ke3)), export_key
+
+
+def _already_set_up() -> Misconfigured:
+    return Misconfigured("this directory already belongs to a device", hint="use another --home, or move this one away")

@@ -1,0 +1,158 @@
+"""This device's secrets and its local store: set up once, unlocked with the password, offline too.
+
+Three files in the device's directory: ``profile.json`` (whom it trusts), ``device.secret`` (32 bytes, mode 0600, half
+of what opens the profile's wrapped root key; the password is the other half) and ``vault.db`` (encrypted).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.errors import Misconfigured, StorageUnavailable
+from strongroom.client.profile import Profile, ProfileState, Trust, load_profile, save_profile
+from strongroom.crypto.signatures import SigningKey
+from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile
+from strongroom.records.account_secret import AccountSecret
+from strongroom.records.keys import AccountRootKey
+from strongroom.records.wrapping import DEVICE_SECRET_BYTES, new_device_secret, unwrap_locally, wrap_locally
+from strongroom.storage.files import make_private_directory, read_private_file, write_private_file
+from strongroom.storage.local_encrypted import create_local_store, open_local_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from strongroom.client.ports import LocalStore
+
+__all__ = ["Device", "create_device", "discard_device", "unlocked_device"]
+
+_SECRET_FILE: Final = "device.secret"  # noqa: S105 - the name of a file
+_DATABASE: Final = "vault.db"
+_SECRETS: Final = "secret"
+_DEVICE_SEED: Final = b"device seed"
+_ACCOUNT_SECRET: Final = b"account secret"
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Device:
+    """An unlocked device. No representation."""
+
+    home: Path
+    profile: Profile
+    root_key: AccountRootKey
+    device_key: SigningKey
+    account_secret: AccountSecret
+    store: LocalStore
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class NewDevice:
+    """What a device is made of before it exists on disk."""
+
+    username: str
+    account_id: bytes
+    vault_id: bytes
+    root_key: AccountRootKey
+    account_secret: AccountSecret
+    trust: Trust
+    state: ProfileState
+
+
+@contextmanager
+def create_device(
+    home: Path, new: NewDevice, *, password: bytes, cost: StretchProfile = RFC_9106_LOW_MEMORY
+) -> Iterator[Device]:
+    """Write a new device to disk and give it, unlocked.
+
+    The profile is written last: a crash before leaves files that no profile speaks of, and setting up begins anew.
+    """
+    device_key = SigningKey.generate()
+    secret = new_device_secret()
+    make_private_directory(home)
+    _remove_leftovers(home)
+    write_private_file(home / _SECRET_FILE, secret)
+    store = create_local_store(home / _DATABASE, new.root_key.local_store_key(device_key.public))
+    try:
+        with store.transaction():
+            store.put(_SECRETS, _DEVICE_SEED, device_key.seed)
+            store.put(_SECRETS, _ACCOUNT_SECRET, new.account_secret.value)
+        profile = Profile(
+            state=new.state,
+            username=new.username,
+            account_id=new.account_id,
+            vault_id=new.vault_id,
+            device_key=device_key.public,
+            wrapped_root_key=wrap_locally(
+                new.root_key, password=password, device_secret=secret, account=new.account_id, cost=cost
+            ),
+            trust=new.trust,
+        )
+        save_profile(home, profile)
+        yield Device(
+            home=home,
+            profile=profile,
+            root_key=new.root_key,
+            device_key=device_key,
+            account_secret=new.account_secret,
+            store=store,
+        )
+    finally:
+        store.close()
+
+
+@contextmanager
+def unlocked_device(
+    home: Path, password: bytes, *, accepted: tuple[StretchProfile, ...] = (RFC_9106_LOW_MEMORY,)
+) -> Iterator[Device]:
+    """Unlock this device; no network is needed.
+
+    ``NotAuthorised`` for a wrong password, ``Misconfigured`` when the device was never set up or misses a part,
+    ``StorageUnavailable`` when its database is damaged.
+    """
+    profile = load_profile(home)
+    secret = read_private_file(home / _SECRET_FILE, max_bytes=DEVICE_SECRET_BYTES)
+    if secret is None or len(secret) != DEVICE_SECRET_BYTES:
+        raise Misconfigured(
+            f"{_SECRET_FILE} is missing or cut short, and nothing opens without it",
+            hint="move this directory away and log in again with the account secret",
+        )
+    root_key = unwrap_locally(
+        profile.wrapped_root_key,
+        password=password,
+        device_secret=secret,
+        account=profile.account_id,
+        accepted=accepted,
+    )
+    store = open_local_store(home / _DATABASE, root_key.local_store_key(profile.device_key))
+    try:
+        yield Device(
+            home=home,
+            profile=profile,
+            root_key=root_key,
+            device_key=SigningKey.from_seed(_kept(store, _DEVICE_SEED)),
+            account_secret=AccountSecret(_kept(store, _ACCOUNT_SECRET)),
+            store=store,
+        )
+    finally:
+        store.close()
+
+
+def discard_device(home: Path) -> None:
+    """Remove what setting up left, profile first, so that no half is taken for a whole."""
+    for name in ("profile.json", _DATABASE, _SECRET_FILE):
+        (home / name).unlink(missing_ok=True)
+    _remove_leftovers(home)
+
+
+def _remove_leftovers(home: Path) -> None:
+    for path in home.glob(f"{_DATABASE}*"):
+        path.unlink()
+
+
+def _kept(store: LocalStore, name: bytes) -> bytes:
+    value = store.get(_SECRETS, name)
+    if value is None:
+        raise StorageUnavailable("the local database misses one of this device's secrets")
+    return value
