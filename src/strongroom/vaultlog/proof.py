@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base import canonical
@@ -135,7 +136,7 @@ def _judge_fork(earlier: Head, later: Head, entries: Sequence[SignedEntry]) -> t
 
 
 def _judge_tampered(later: Head, entries: Sequence[SignedEntry]) -> tuple[bool, str]:
-    if not entries or not _leads_to(entries, later):
+    if not entries or not _is_under(entries, later):
         return False, "no entries show that the head stands on the one in question"
     first = entries[0]
     if first.entry.vault != later.vault:
@@ -147,9 +148,12 @@ def _judge_tampered(later: Head, entries: Sequence[SignedEntry]) -> tuple[bool, 
 
 def _leads_to(entries: Sequence[SignedEntry], head: Head) -> bool:
     """Tell whether the entries, from the first one's index on, are the end of the chain that the head names."""
-    index, chain_hash = entries[0].entry.index, entries[0].entry.previous
-    for signed in entries:
-        if signed.entry.index != index or signed.entry.previous != chain_hash:
-            return False
-        index, chain_hash = index + 1, signed.chain_hash
-    return index == head.length and chain_hash == head.chain_hash
+    first = entries[0].entry.index
+    counted = all(signed.entry.index == first + place for place, signed in enumerate(entries))
+    return counted and first + len(entries) == head.length and _is_under(entries, head)
+
+
+def _is_under(entries: Sequence[SignedEntry], head: Head) -> bool:
+    """Tell whether the head's hash commits to the entries, whatever they say of their place."""
+    linked = all(later.entry.previous == earlier.chain_hash for earlier, later in pairwise(entries))
+    return linked and entries[-1].chain_hash == head.chain_hash
