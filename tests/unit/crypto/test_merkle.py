@@ -1,0 +1,133 @@
+"""Merkle trees against a tree built level by level, and every wrong proof of every small tree."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strongroom.crypto.merkle import inclusion_path, leaf_hash, path_length, root_hash, verify_inclusion
+
+SIZES = range(1, 34)
+
+
+def leaves(size: int) -> list[bytes]:
+    return [leaf_hash(number.to_bytes(2, "big")) for number in range(size)]
+
+
+def levels(nodes: list[bytes]) -> list[list[bytes]]:
+    """Build bottom-up: neighbours are hashed in pairs, a last one without a neighbour moves up as it is."""
+    built = [nodes]
+    while len(built[-1]) > 1:
+        below = built[-1]
+        built.append(
+            [
+                hashlib.sha256(b"\x01" + b"".join(below[at : at + 2])).digest() if at + 1 < len(below) else below[at]
+                for at in range(0, len(below), 2)
+            ]
+        )
+    return built
+
+
+def sides(size: int, index: int) -> str:
+    """Say on which side each sibling stands, nearest first."""
+    path = ""
+    while size > 1:
+        if index % 2:
+            path += "L"
+        elif index + 1 < size:
+            path += "R"
+        index, size = index // 2, (size + 1) // 2
+    return path
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_root_and_paths_are_those_of_the_naive_tree(size):
+    nodes = leaves(size)
+    built = levels(nodes)
+    assert root_hash(nodes) == built[-1][0]
+    for index in range(size):
+        expected, at = [], index
+        for level in built[:-1]:
+            if at ^ 1 < len(level):
+                expected.append(level[at ^ 1])
+            at //= 2
+        assert inclusion_path(nodes, index) == tuple(expected)
+        assert path_length(size, index) == len(expected) == len(sides(size, index))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_leaf_is_included_at_its_index_and_nowhere_else(size):
+    nodes = leaves(size)
+    root = root_hash(nodes)
+    for index in range(size):
+        path = inclusion_path(nodes, index)
+        for claimed in range(-1, size + 2):
+            included = verify_inclusion(nodes[index], index=claimed, size=size, path=path, root=root)
+            assert included is (claimed == index)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_wrong_size_is_refused_wherever_it_moves_a_sibling(size):
+    # The root does not commit to the size: a tree of another size can have the same path. The claims name both.
+    nodes = leaves(size)
+    root = root_hash(nodes)
+    for index in range(size):
+        path = inclusion_path(nodes, index)
+        for claimed in range(-1, 2 * size + 2):
+            same = index < claimed and sides(claimed, index) == sides(size, index)
+            assert verify_inclusion(nodes[index], index=index, size=claimed, path=path, root=root) is same
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 13])
+def test_another_leaf_path_or_root_is_refused(size):
+    nodes = leaves(size)
+    root, other = root_hash(nodes), bytes(32)
+    for index in range(size):
+        path = inclusion_path(nodes, index)
+        good = {"index": index, "size": size, "path": path, "root": root}
+        assert not verify_inclusion(other, **good)
+        assert not verify_inclusion(nodes[index], **good | {"root": other})
+        assert not verify_inclusion(nodes[index], **good | {"root": b""})
+        assert not verify_inclusion(nodes[index], **good | {"path": (*path, other)})
+        assert not verify_inclusion(nodes[index], **good | {"path": (other, *path)})
+        for at in range(len(path)):
+            assert not verify_inclusion(nodes[index], **good | {"path": path[:at] + path[at + 1 :]})
+            assert not verify_inclusion(nodes[index], **good | {"path": (*path[:at], other, *path[at + 1 :])})
+        if len(path) > 1:
+            assert not verify_inclusion(nodes[index], **good | {"path": path[::-1]})
+
+
+def test_a_node_cannot_pose_as_a_leaf():
+    nodes = leaves(4)
+    inner = levels(nodes)[1]
+    # with the inner nodes as "leaves" the root is the same, so only the prefix of real leaves tells them apart
+    assert root_hash(inner) == root_hash(nodes)
+    assert leaf_hash(nodes[0] + nodes[1]) != inner[0]
+
+
+@given(st.lists(st.binary(max_size=8), min_size=1, max_size=40, unique=True), st.data())
+def test_any_tree_proves_any_leaf(contents, data):
+    nodes = [leaf_hash(content) for content in contents]
+    index = data.draw(st.integers(0, len(nodes) - 1))
+    path = inclusion_path(nodes, index)
+    assert verify_inclusion(nodes[index], index=index, size=len(nodes), path=path, root=root_hash(nodes))
+
+
+def test_huge_sizes_cost_nothing():
+    assert path_length(2**64, 2**64 - 1) == 64
+    assert not verify_inclusion(bytes(32), index=5, size=2**64, path=(), root=bytes(32))
+
+
+def test_an_empty_tree_and_a_missing_leaf_are_refused():
+    with pytest.raises(ValueError, match="no root"):
+        root_hash([])
+    for index in (-1, 3):
+        with pytest.raises(ValueError, match="no such leaf"):
+            inclusion_path(leaves(3), index)
+
+
+def test_a_leaf_has_its_prefix():
+    assert leaf_hash(b"abc") == hashlib.sha256(b"\x00abc").digest()
