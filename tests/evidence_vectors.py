@@ -1,0 +1,63 @@
+"""The captured evidence of ``tests/vectors`` and strategies for damaging it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypedDict
+
+from hypothesis import strategies as st
+
+from strongroom.formats.collateral import Collateral
+
+VECTORS = Path(__file__).parent / "vectors"
+instants = st.integers(0, 250_000_000_000).map(
+    lambda seconds: datetime(1, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
+)
+QUOTES = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("sgx/*/*.quote.bin"))
+
+
+class Verdict(TypedDict, total=False):
+    quote: str
+    collateral: str
+    unix_time: int
+    platform: str
+    quoting_enclave: str
+    debug: bool
+    dcap_qvl: str
+    status: str
+    advisories: int
+
+
+VERDICTS: list[Verdict] = json.loads((VECTORS / "verdicts.json").read_text())
+
+
+def read(name: str) -> bytes:
+    return (VECTORS / name).read_bytes()
+
+
+def case(verdict: Verdict) -> tuple[bytes, Collateral, datetime]:
+    at = datetime.fromtimestamp(verdict["unix_time"], UTC)
+    return read(verdict["quote"]), Collateral.from_json(read(verdict["collateral"])), at
+
+
+@st.composite
+def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
+    """A real thing with a bit flipped, bytes cut off, inserted, doubled, or a size set to all ones."""
+    data = draw(st.sampled_from(originals))
+    at = draw(st.integers(0, len(data) - 1))
+    match draw(st.sampled_from(["flip", "cut", "insert", "repeat", "ones", "append"])):
+        case "flip":
+            return data[:at] + bytes((data[at] ^ 1 << draw(st.integers(0, 7)),)) + data[at + 1 :]
+        case "cut":
+            return data[:at]
+        case "insert":
+            return data[:at] + draw(st.binary(min_size=1, max_size=8)) + data[at:]
+        case "repeat":
+            end = draw(st.integers(at, len(data)))
+            return data[:end] + data[at:]
+        case "ones":
+            return data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :]
+        case _:
+            return data + draw(st.binary(min_size=1, max_size=70))
