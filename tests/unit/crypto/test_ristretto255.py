@@ -122,6 +122,8 @@ def test_values_that_were_not_decoded_are_still_refused():
 def test_a_random_scalar_of_zero_is_refused():
     with pytest.raises(InvalidEncoding):
         ristretto255.random_scalar(bytes)
+    with pytest.raises(ValueError, match="64 bytes"):
+        ristretto255.random_scalar(lambda _: b"short")
     assert ristretto255.random_scalar() != ristretto255.random_scalar()
 
 

@@ -203,6 +203,15 @@ def test_a_file_where_the_directory_should_be_is_unavailable(directory):
         SimulatedPlatform.open(directory, create=True)
 
 
+def test_a_directory_that_cannot_be_made_is_unavailable(directory, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refused)
+    with pytest.raises(AttesterUnavailable, match="cannot be made: Permission denied"):
+        SimulatedPlatform.open(directory, create=True)
+
+
 def test_a_platform_has_one_of_two_statuses():
     with pytest.raises(ValueError, match="UpToDate or OutOfDate"):
         PlatformSettings(tcb=TcbStatus.REVOKED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -17,9 +17,12 @@ from strongroom.crypto.opaque import (
     WrongPassword,
     argon2id,
     client,
+    envelope,
     server,
 )
-from strongroom.crypto.opaque.messages import KE1_BYTES, KE2_BYTES, RECORD_BYTES
+from strongroom.crypto.opaque.messages import KE1_BYTES, KE2_BYTES, RECORD_BYTES, RegistrationResponse
+from strongroom.crypto.opaque.suite import xor
+from strongroom.crypto.ristretto255 import Element
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY
 
 STRETCH = argon2id(INSECURE_FOR_TESTS_ONLY)
@@ -213,6 +216,26 @@ def test_a_registration_response_with_the_identity_is_malformed(offset):
 def test_a_record_with_the_identity_as_its_key_is_malformed():
     with pytest.raises(MalformedMessage, match="client public key"):
         RegistrationRecord.from_bytes(bytes(32) + RECORD[32:])
+
+
+def test_an_account_with_a_server_key_that_is_none_cannot_log_in():
+    # our client never registers with such a key; a record and a server made for each other reach this far
+    nonsense = Element(b"\xff" * 32)
+    state, request = client.start_registration(PASSWORD)
+    response = RegistrationResponse.from_bytes(server.registration_response(SETUP, ACCOUNT, request))
+    randomized = envelope.randomized_password(PASSWORD, state.blind, response.evaluated, STRETCH)
+    sealed, credentials = envelope.create(randomized, nonsense, Identities(), os.urandom)
+    record = RegistrationRecord(
+        client_public_key=credentials.public_key, masking_key=envelope.masking_key(randomized), envelope=sealed
+    )
+    login = attempt(setup=replace(SETUP, public_key=nonsense), record=record.to_bytes())
+    with pytest.raises(WrongPassword):
+        client.finish_login(login.client_state, login.ke2, stretching=STRETCH)
+
+
+def test_strings_of_different_lengths_are_not_combined():
+    with pytest.raises(ValueError, match="lengths"):
+        xor(b"ab", b"a")
 
 
 def test_sizes_are_the_rfcs():
