@@ -292,6 +292,10 @@ def test_an_item_without_times_has_that_of_the_import() -> None:
     assert (item.created_at, item.changed_at) == (AT, AT)
 
 
+def test_a_time_without_a_zone_is_in_utc() -> None:
+    assert only(login(revisionDate="2024-05-06T07:08:09.123")).changed_at == 1_714_979_289_123
+
+
 def test_times_that_cannot_be_read_are_kept() -> None:
     result = read(login(revisionDate="soon", creationDate=17))
     assert sorted(custom(result.items[0])) == [("creationDate", "17", True), ("revisionDate", "soon", True)]

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -211,6 +211,41 @@ def test_a_truncated_database_is_unavailable(path: Path) -> None:
                 transaction.get_many(Table.ENTRIES, keys)
         finally:
             store.close()
+
+
+@pytest.mark.parametrize("columns", [("k", 1, b"v"), (b"k", "1", b"v"), (b"k", 1, "v"), (b"k", 1, None)])
+def test_a_column_of_another_type_is_damage(path: Path, columns: tuple[object, ...]) -> None:
+    store = SqliteRecordStore.create(path)
+    with store.read() as transaction, pytest.raises(StorageUnavailable, match="damaged"):
+        transaction._row(*columns)
+    store.close()
+
+
+def test_a_connection_that_cannot_go_back_is_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteRecordStore.create(path)
+    real = store._writer
+    assert real is not None
+
+    class Stuck:
+        in_transaction = True
+        close = staticmethod(real.close)
+
+        @staticmethod
+        def execute(statement: str, *rest: Any) -> sqlite3.Cursor:
+            if statement == "ROLLBACK":
+                raise sqlite3.OperationalError("disk I/O error")
+            return real.execute(statement, *rest)
+
+    monkeypatch.setattr(store, "_writer", Stuck())
+    with pytest.raises(KeyError), store.write() as transaction:  # noqa: PT012 - the block is what is tested
+        transaction.insert(Table.VAULTS, K1, b"a")
+        raise KeyError
+    with store.write() as transaction:
+        assert transaction.get(Table.VAULTS, K1) is None
+        transaction.insert(Table.VAULTS, K2, b"b")
+    with store.read() as reading:
+        assert reading.get(Table.VAULTS, K2) is not None
+    store.close()
 
 
 # A full disk

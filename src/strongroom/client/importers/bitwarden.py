@@ -22,8 +22,8 @@ __all__ = ["read", "recognises"]
 _PATH: Final = "bitwarden export"
 _MAX_NAME: Final = 200
 
-# Numbers as the clients define them: libs/common/src/vault/enums/{cipher-type,field-type,linked-id-type}.enum.ts and
-# libs/common/src/models/domain/domain-service.ts of github.com/bitwarden/clients.
+# Numbers as the clients define them: cipher-type.ts, field-type.enum.ts and linked-id-type.enum.ts in
+# libs/common/src/vault/enums of github.com/bitwarden/clients, and UriMatchStrategy there.
 _SECTIONS: Final[dict[int, tuple[ItemType, str]]] = {
     1: (ItemType.LOGIN, "login"),
     2: (ItemType.NOTE, "secureNote"),
