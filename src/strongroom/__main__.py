@@ -2,7 +2,7 @@
 
 import sys
 
-from strongroom.cli import main
+from strongroom.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,38 +4,3 @@ What goes where: results to standard output; progress, warnings and errors to st
 with ``strongroom:``, no capital letter and no full stop. Colours only on a terminal. Secrets come from a prompt, a
 file or standard input, never from an argument, and go to standard output only when somebody asked for one.
 """
-
-from __future__ import annotations
-
-import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["main"]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code that the error's family has (docs/cli.md)."""
-    from strongroom.base.errors import StrongroomError
-    from strongroom.cli.app import application
-    from strongroom.cli.output import show_error
-
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        outcome = application(given, standalone_mode=False)
-    except StrongroomError as error:
-        show_error(error, as_json="--json" in given)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 141
-    except Exception as error:
-        shown = getattr(error, "show", None)
-        if shown is None:
-            raise
-        shown()
-        return 1
-    return outcome if isinstance(outcome, int) else 0

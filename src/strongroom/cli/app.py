@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from strongroom.cli import (
     verify,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["application"]
 
 _SERVICE = "The service"
@@ -39,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for panel, commands in {
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     _TRUST: {"verify": verify.verify, "measure": measure.measure},
     _DEVICE: {"register": register.register, "login": login.login},
     _VAULT: {
@@ -53,7 +56,8 @@ for panel, commands in {
         "head": head.head,
     },
     _SERVICE: {"init": init.init, "serve": serve.serve, "platform": platform.platform},
-}.items():
+}
+for panel, commands in _COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=panel)(command)
 

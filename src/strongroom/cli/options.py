@@ -8,11 +8,23 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Home", "PasswordFile", "default_home"]
+__all__ = [
+    "AcceptSimulated",
+    "Address",
+    "AsJson",
+    "Home",
+    "PasswordFile",
+    "PolicyFile",
+    "RootFile",
+    "Username",
+    "home_directory",
+]
 
 
-def default_home() -> Path:
-    """Give this device's directory: STRONGROOM_HOME, else the place for a user's data (XDG base directories)."""
+def home_directory(given: Path | None) -> Path:
+    """Give this device's directory: as said, else STRONGROOM_HOME, else the user's data (XDG base directories)."""
+    if given is not None:
+        return given
     if home := os.environ.get("STRONGROOM_HOME"):
         return Path(home)
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
@@ -20,11 +32,25 @@ def default_home() -> Path:
 
 
 Home = Annotated[
-    Path,
-    typer.Option("--home", help="This device's directory. STRONGROOM_HOME sets another default.", show_default=False),
+    Path | None,
+    typer.Option("--home", help="This device's directory (also STRONGROOM_HOME).", metavar="DIR"),
 ]
 PasswordFile = Annotated[
     Path | None,
-    typer.Option("--password-file", help="Read the password from this file, or - for standard input.", metavar="FILE"),
+    typer.Option("--password-file", help="File with the account's password, or - for standard input.", metavar="FILE"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Username = Annotated[str, typer.Option("--username", "-u", help="The account's name.")]
+Address = Annotated[str, typer.Argument(help="An invitation (strongroom1:…) or the store's http(s) address.")]
+AcceptSimulated = Annotated[
+    bool,
+    typer.Option("--accept-simulated-platform", help="Accept evidence that proves no hardware, and say so every time."),
+]
+RootFile = Annotated[
+    Path | None,
+    typer.Option("--root", help="PEM of the root to trust instead of Intel's or the invitation's.", metavar="PEM"),
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", help="Appraisal policy; the code installed here by default.", metavar="TOML"),
+]

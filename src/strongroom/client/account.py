@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -59,8 +59,7 @@ def registered(home: Path, store: StoreApi, credentials: Credentials, trust: Tru
                 device.store.close()
                 discard_device(home)
                 raise
-        mark_ready(device)
-        yield device
+        yield mark_ready(device)
 
 
 @contextmanager
@@ -112,9 +111,11 @@ def prove_device(store: StoreApi, device: Device) -> None:
     )
 
 
-def mark_ready(device: Device) -> None:
-    """Write down that setting up is over."""
-    save_profile(device.home, msgspec.structs.replace(device.profile, state=ProfileState.READY))
+def mark_ready(device: Device) -> Device:
+    """Write down that setting up is over, and give the device as it is now."""
+    profile = msgspec.structs.replace(device.profile, state=ProfileState.READY)
+    save_profile(device.home, profile)
+    return replace(device, profile=profile)
 
 
 @contextmanager

@@ -58,6 +58,11 @@ class LocalVault:
         ]
         return sorted(found, key=lambda entry: (entry.item.title.casefold(), entry.record))
 
+    def search(self, text: str, *, deleted: bool = False) -> list[VaultItem]:
+        """Give the items that have a text in their title, username or addresses."""
+        wanted = text.casefold()
+        return [entry for entry in self.items(deleted=deleted) if wanted in _searched(entry.item)]
+
     def find(self, name: str, *, deleted: bool = False) -> VaultItem:
         """Find the one item that a name means: its title, the beginning of its identifier, else a part of either.
 

@@ -1,0 +1,75 @@
+"""``strongroom register``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strongroom.cli.options import (
+    AcceptSimulated,
+    Address,
+    AsJson,
+    Home,
+    PasswordFile,
+    PolicyFile,
+    RootFile,
+    Username,
+    home_directory,
+)
+
+__all__ = ["register"]
+
+
+def register(
+    address: Address,
+    username: Username,
+    recovery_kit: Annotated[
+        Path | None,
+        typer.Option("--recovery-kit", help="Where to write it; recovery-kit.txt by default.", metavar="FILE"),
+    ] = None,
+    password_file: PasswordFile = None,
+    home: Home = None,
+    root: RootFile = None,
+    policy: PolicyFile = None,
+    accept_simulated_platform: AcceptSimulated = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a store and open an account there, with this device as its first.
+
+    The password never leaves this device. Further devices also need the account secret, which is written into the
+    recovery kit: print it, keep it safe, delete the file.
+
+    Example: strongroom register strongroom1:… --username me@example.com
+    """
+    from strongroom.cli.output import emit, emit_json, note
+    from strongroom.cli.prompts import read_password
+    from strongroom.cli.wanted import Wanted, connect
+    from strongroom.client.account import Credentials, registered
+    from strongroom.client.driver import sync_device
+    from strongroom.client.recovery_kit import recovery_kit_text
+    from strongroom.storage.files import write_private_file
+
+    directory = home_directory(home)
+    wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
+    store = connect(wanted)
+    try:
+        peer = store.peer()  # the verdict comes before the password is even asked for
+        if peer.result.simulated:
+            note("simulated platform: this store proves no hardware")
+        if not peer.deployment_pinned:
+            note("this deployment is seen for the first time; from now on it is expected")
+        credentials = Credentials(username=username, password=read_password(password_file, confirm=True))
+        kit = recovery_kit or directory / "recovery-kit.txt"
+        with registered(directory, store, credentials, wanted.trust(peer)) as device:
+            write_private_file(kit, recovery_kit_text(device).encode())
+            sync_device(device, store)
+            device_key = device.device_key.public.hex()
+    finally:
+        store.close()
+    if as_json:
+        emit_json({"username": username, "device": device_key, "recovery_kit": str(kit), "home": str(directory)})
+    else:
+        emit(f"registered {username} with this device")
+        note(f"the account secret is in {kit}: print it, keep it safe, delete the file")

@@ -1,0 +1,93 @@
+"""What a command line says about whom to talk to, turned into terms, and into a device's lasting trust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strongroom.base.errors import Misconfigured
+from strongroom.channel.client import ClientTerms
+from strongroom.cli.measured import measure_store
+from strongroom.client.api import StoreApi
+from strongroom.client.invitation import Invitation
+from strongroom.client.profile import Trust
+from strongroom.client.trust import standing_policy, terms_of
+from strongroom.transport.client import AttestedTransport
+from strongroom.transport.clock import SystemClock
+from strongroom.verifier.anchors import Anchor
+from strongroom.verifier.policy_file import from_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from strongroom.verifier.binding import AttestedPeer
+    from strongroom.verifier.policy import AppraisalPolicy
+
+__all__ = ["Wanted", "connect", "open_store", "read_file"]
+
+_MAX_FILE_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Whom to talk to. ``deployment`` is ``None`` where none is expected: the first one met is taken, and said so."""
+
+    url: str
+    deployment: bytes | None
+    simulated_root: bytes | None
+    policy: str | None
+
+    @classmethod
+    def parse(cls, address: str, *, accept_simulated_platform: bool, root: Path | None, policy: Path | None) -> Wanted:
+        """Read an address or an invitation and what was said beside it."""
+        invitation = None
+        if not address.startswith(("http://", "https://")):
+            invitation = Invitation.from_text(address)
+        simulated_root = invitation.simulated_root if invitation else None
+        if root is not None:
+            simulated_root = Anchor.from_certificate(read_file(root), simulated=True).spki
+        if accept_simulated_platform and simulated_root is None:
+            raise Misconfigured(
+                "accepting a simulated platform needs its root",
+                setting="root",
+                hint="use an invitation that names it, or --root with what `strongroom platform` prints",
+            )
+        return cls(
+            url=invitation.url if invitation else address,
+            deployment=invitation.deployment if invitation else None,
+            simulated_root=simulated_root if accept_simulated_platform else None,
+            policy=None if policy is None else read_file(policy).decode(errors="replace"),
+        )
+
+    def appraisal_policy(self) -> AppraisalPolicy:
+        """Give the policy: the one that was named, else exactly the code installed here."""
+        if self.policy is not None:
+            return from_toml(self.policy.encode())
+        return standing_policy(measure_store(), simulated_root=self.simulated_root)
+
+    def trust(self, peer: AttestedPeer) -> Trust:
+        """Pin what was met."""
+        return Trust(url=self.url, deployment=peer.deployment, policy=self.policy, simulated_root=self.simulated_root)
+
+
+def connect(wanted: Wanted) -> StoreApi:
+    """Give a way to the store on these terms. Nothing is sent yet."""
+    terms = ClientTerms(policy=wanted.appraisal_policy(), deployment=wanted.deployment)
+    return StoreApi(AttestedTransport(wanted.url, terms, clock=SystemClock()))
+
+
+def open_store(trust: Trust) -> StoreApi:
+    """Give a device's way to its store. Nothing is sent yet."""
+    return StoreApi(AttestedTransport(trust.url, terms_of(trust, measure_store()), clock=SystemClock()))
+
+
+def read_file(path: Path, *, max_bytes: int = _MAX_FILE_BYTES) -> bytes:
+    """Read a file that a command line names, within bounds."""
+    try:
+        with path.open("rb") as source:
+            data = source.read(max_bytes + 1)
+    except OSError as cause:
+        raise Misconfigured(f"cannot read {path}: {cause.strerror}", setting=str(path)) from cause
+    if len(data) > max_bytes:
+        raise Misconfigured(f"{path} has more than {max_bytes} bytes", setting=str(path))
+    return data
