@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from log_helpers import ACCOUNT, DEVICE, GENESIS, R1, R2, VAULT, admit, log, write
+from strongroom.base import canonical
+from strongroom.base.errors import Denied, ForkDetected, HeadMoved, MalformedEntry, RecordTampered
+from strongroom.crypto.signatures import SigningKey
+from strongroom.vaultlog import append
+from strongroom.vaultlog import chain as chain_module
+from strongroom.vaultlog.append import MAX_APPEND_STEPS
+from strongroom.vaultlog.chain import ChainState, extend
+from strongroom.vaultlog.entry import DeviceAdded, SignedEntry, Step
+
+STRANGER = SigningKey.from_seed(b"stranger".ljust(32, b"."))
+STATE = extend(GENESIS, log(1))
+
+
+def test_the_state_follows_the_entries():
+    steps = log(4)
+    state = extend(GENESIS, steps)
+    assert state.length == 4
+    assert state.chain_hash == steps[-1].entry.chain_hash
+    assert state.members == {DEVICE.public}
+    assert state.versions == {R1: 3}
+    assert extend(extend(GENESIS, steps[:2]), steps[2:]) == state
+    assert ChainState.from_bytes(state.to_bytes()) == state
+
+
+def test_genesis_pins_the_vault_and_the_account():
+    hashes = {
+        ChainState.genesis(vault=vault, account_key=key).chain_hash
+        for vault in (VAULT, b"w" * 16)
+        for key in (ACCOUNT.public, DEVICE.public)
+    }
+    assert len(hashes) == 4
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "match"),
+    [
+        (write(STATE, vault=b"w" * 16), RecordTampered, "another vault"),
+        (write(STATE, index=0), ForkDetected, "entry 0 stands where entry 1 belongs"),
+        (write(STATE, index=2), ForkDetected, "entry 2 stands where entry 1 belongs"),
+        (write(STATE, previous=bytes(32)), ForkDetected, "another history"),
+        (write(STATE, epoch=0), RecordTampered, "earlier key epoch"),
+        (write(STATE, key=STRANGER), RecordTampered, "by no device"),
+        (write(STATE, key=ACCOUNT), RecordTampered, "by no device"),
+        (write(STATE, version=2), RecordTampered, "writes version 2 of a record after 0"),
+        (replace(write(STATE), sealed=b"other"), RecordTampered, "another sealed record"),
+        (admit(STATE), RecordTampered, "a second time"),
+        (admit(STATE, ACCOUNT), RecordTampered, "a second time"),
+        (write(STATE, change=DeviceAdded(device=STRANGER.public)), RecordTampered, "without the account's signature"),
+        (replace(admit(STATE, STRANGER), sealed=b"x"), RecordTampered, "another sealed record"),
+    ],
+)
+def test_what_may_not_follow_is_named(step, error, match):
+    with pytest.raises(error, match=match) as refusal:
+        extend(STATE, [step])
+    assert refusal.type is error
+
+
+def test_a_wrong_signature_is_tampered():
+    step = write(STATE)
+    broken = Step(entry=SignedEntry.of(step.entry.body, bytes(64)), sealed=step.sealed)
+    with pytest.raises(RecordTampered, match="not signed by its author"):
+        extend(STATE, [broken])
+
+
+def test_a_record_version_is_written_once():
+    state = extend(STATE, [write(STATE)])
+    with pytest.raises(RecordTampered, match="writes version 1 of a record after 1"):
+        extend(state, [write(state)])
+    assert extend(state, [write(state, R2)]).versions == {R1: 1, R2: 1}
+
+
+def test_the_store_may_leave_the_versions_out():
+    state = ChainState.genesis(vault=VAULT, account_key=ACCOUNT.public, with_versions=False)
+    state = extend(state, log(3))
+    assert state.versions is None
+    assert ChainState.from_bytes(state.to_bytes()) == state
+    assert state.chain_hash == extend(GENESIS, log(3)).chain_hash
+
+
+def test_the_number_of_devices_is_limited(monkeypatch):
+    monkeypatch.setattr(chain_module, "MAX_DEVICES", 1)
+    with pytest.raises(RecordTampered, match="more than 1 devices"):
+        extend(STATE, [admit(STATE, STRANGER)])
+
+
+def test_nothing_is_half_applied():
+    before = STATE.to_bytes()
+    good = write(STATE)
+    with pytest.raises(ForkDetected):
+        extend(STATE, [good, good])
+    assert STATE.to_bytes() == before
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_state_or_malformed(data: bytes):
+    with pytest.raises(MalformedEntry):
+        ChainState.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"versions": b"x"}, "cut short"),
+        ({"versions": (b"r" * 16 + bytes(7) + b"\x01") * 2}, "out of order"),
+        ({"versions": b"r" * 16 + bytes(8)}, "out of order"),
+        ({"members": [b"z" * 32, b"a" * 32]}, "members out of order"),
+        ({"members": [b"z" * 32, b"z" * 32]}, "members out of order"),
+    ],
+)
+def test_what_is_wrong_with_a_state_is_named(change, match):
+    fields = canonical.decode(STATE.to_bytes(), path="", max_bytes=10_000)
+    with pytest.raises(MalformedEntry, match=match):
+        ChainState.from_bytes(canonical.encode({**fields, **change}))
+
+
+# what a store checks ---------------------------------------------------------------------------------------------
+
+
+def offer(state: ChainState, *steps: Step, length: int | None = None, digest: bytes | None = None) -> ChainState:
+    return append.admit(
+        state,
+        expected_length=state.length if length is None else length,
+        expected_hash=state.chain_hash if digest is None else digest,
+        steps=[step.to_bytes() for step in steps],
+    )
+
+
+def test_an_append_gives_the_state_to_store():
+    assert offer(STATE, write(STATE)) == extend(STATE, [write(STATE)])
+
+
+@pytest.mark.parametrize("expected", [{"length": 0}, {"digest": bytes(32)}])
+def test_an_append_to_another_end_has_lost_the_race(expected):
+    with pytest.raises(HeadMoved, match="has 1 entries"):
+        offer(STATE, write(STATE), **expected)
+
+
+@pytest.mark.parametrize("step", [write(STATE, key=STRANGER), write(STATE, previous=bytes(32)), write(STATE, index=7)])
+def test_an_append_that_may_not_follow_is_denied(step):
+    with pytest.raises(Denied):
+        offer(STATE, step)
+
+
+def test_an_append_is_bounded(monkeypatch):
+    with pytest.raises(MalformedEntry, match="from 1 to 200"):
+        offer(STATE)
+    with pytest.raises(MalformedEntry, match="from 1 to 200"):
+        offer(STATE, *[write(STATE)] * (MAX_APPEND_STEPS + 1))
+    monkeypatch.setattr(append, "MAX_APPEND_BYTES", 100)
+    with pytest.raises(MalformedEntry, match="at most 100 bytes"):
+        offer(STATE, write(STATE))
+
+
+def test_an_append_of_bytes_that_are_no_entry_is_malformed():
+    with pytest.raises(MalformedEntry):
+        append.admit(STATE, expected_length=1, expected_hash=STATE.chain_hash, steps=[(b"x", b"")])
