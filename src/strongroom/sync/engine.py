@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_ATTEMPTS", "MAX_BATCH_BYTES", "MAX_BATCH_RECORDS", "Phase", "SyncEngine"]
 
-MAX_BATCH_RECORDS: Final = 199  # and a device's entry: an append has at most 200
+MAX_BATCH_RECORDS: Final = 199  # and a device's entry: 200 entries in one append
 MAX_BATCH_BYTES: Final = 512 * 1024  # of sealed records, passed by at most one record
 MAX_ATTEMPTS: Final = 16  # appends lost to others before a sync gives up
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from strongroom.base.errors import HeadMoved
 from strongroom.crypto.hashing import sha256
-from strongroom.vaultlog.append import admit
-from strongroom.vaultlog.chain import ChainState
+from strongroom.vaultlog.chain import ChainState, extend
 from strongroom.vaultlog.entry import DeviceAdded, Entry, RecordWritten, SignedEntry, Step
 from strongroom.vaultlog.head import sign_head
 
@@ -49,9 +49,12 @@ class MemoryStore:
         return self.head(), tuple(step.to_bytes() for step in page)
 
     def append(self, expected_length: int, expected_hash: bytes, steps: tuple[tuple[bytes, bytes], ...]) -> bytes:
-        """Answer an append: the new head, or ``HeadMoved``, ``Denied`` or ``MalformedEntry``."""
-        self._state = admit(self._state, expected_length=expected_length, expected_hash=expected_hash, steps=steps)
-        self.log += [Step.from_bytes(entry, sealed) for entry, sealed in steps]
+        """Answer an append: the new head, or ``HeadMoved``."""
+        if (expected_length, expected_hash) != (self._state.length, self._state.chain_hash):
+            raise HeadMoved(f"the log has {self._state.length} entries")
+        parsed = [Step.from_bytes(entry, sealed) for entry, sealed in steps]
+        self._state = extend(self._state, parsed)
+        self.log += parsed
         return self.head()
 
 
@@ -80,15 +83,7 @@ class LyingStore(MemoryStore):
         """Forget everything after ``length`` entries, and go on honestly from there."""
         self.log = self.log[:length]
         genesis = ChainState.genesis(vault=self._state.vault, account_key=self._state.account_key, with_versions=False)
-        pairs = [step.to_bytes() for step in self.log]
-        self._state = genesis
-        for entry, sealed in pairs:
-            self._state = admit(
-                self._state,
-                expected_length=self._state.length,
-                expected_hash=self._state.chain_hash,
-                steps=[(entry, sealed)],
-            )
+        self._state = extend(genesis, self.log)
 
     def withhold(self, count: int) -> None:
         """Keep the last ``count`` entries to itself while signing the head that they lead to."""

@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from log_helpers import ACCOUNT, DEVICE, GENESIS, R1, R2, VAULT, admit, log, write
 from strongroom.base import canonical
-from strongroom.base.errors import Denied, ForkDetected, HeadMoved, MalformedEntry, RecordTampered
+from strongroom.base.errors import ForkDetected, MalformedEntry, RecordTampered
 from strongroom.crypto.signatures import SigningKey
-from strongroom.vaultlog import append
 from strongroom.vaultlog import chain as chain_module
-from strongroom.vaultlog.append import MAX_APPEND_STEPS
 from strongroom.vaultlog.chain import ChainState, extend
 from strongroom.vaultlog.entry import DeviceAdded, SignedEntry, Step
 
@@ -120,46 +118,3 @@ def test_what_is_wrong_with_a_state_is_named(change, match):
     fields = canonical.decode(STATE.to_bytes(), path="", max_bytes=10_000)
     with pytest.raises(MalformedEntry, match=match):
         ChainState.from_bytes(canonical.encode({**fields, **change}))
-
-
-# what a store checks ---------------------------------------------------------------------------------------------
-
-
-def offer(state: ChainState, *steps: Step, length: int | None = None, digest: bytes | None = None) -> ChainState:
-    return append.admit(
-        state,
-        expected_length=state.length if length is None else length,
-        expected_hash=state.chain_hash if digest is None else digest,
-        steps=[step.to_bytes() for step in steps],
-    )
-
-
-def test_an_append_gives_the_state_to_store():
-    assert offer(STATE, write(STATE)) == extend(STATE, [write(STATE)])
-
-
-@pytest.mark.parametrize("expected", [{"length": 0}, {"digest": bytes(32)}])
-def test_an_append_to_another_end_has_lost_the_race(expected):
-    with pytest.raises(HeadMoved, match="has 1 entries"):
-        offer(STATE, write(STATE), **expected)
-
-
-@pytest.mark.parametrize("step", [write(STATE, key=STRANGER), write(STATE, previous=bytes(32)), write(STATE, index=7)])
-def test_an_append_that_may_not_follow_is_denied(step):
-    with pytest.raises(Denied):
-        offer(STATE, step)
-
-
-def test_an_append_is_bounded(monkeypatch):
-    with pytest.raises(MalformedEntry, match="from 1 to 200"):
-        offer(STATE)
-    with pytest.raises(MalformedEntry, match="from 1 to 200"):
-        offer(STATE, *[write(STATE)] * (MAX_APPEND_STEPS + 1))
-    monkeypatch.setattr(append, "MAX_APPEND_BYTES", 100)
-    with pytest.raises(MalformedEntry, match="at most 100 bytes"):
-        offer(STATE, write(STATE))
-
-
-def test_an_append_of_bytes_that_are_no_entry_is_malformed():
-    with pytest.raises(MalformedEntry):
-        append.admit(STATE, expected_length=1, expected_hash=STATE.chain_hash, steps=[(b"x", b"")])
