@@ -17,8 +17,8 @@ from strongroom.store.deployment import Deployment
 from strongroom.store.ports import RecordStore
 from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession
-from strongroom.vaultlog.chain import ChainState, authorise_device, extend, write_record
-from strongroom.vaultlog.entry import RecordWritten, Step
+from strongroom.vaultlog.chain import ChainState, authorise_device, extend
+from strongroom.vaultlog.entry import Entry, RecordWritten, Step
 
 
 class FakeSealer:
@@ -123,7 +123,14 @@ class Person:
         """Make the entry that writes the next version of a record, and follow it."""
         version = self.versions.get(record, 0) + 1
         change = RecordWritten(record=record, version=version, sealed_digest=sha256(sealed))
-        entry = write_record(self.device, change, self.chain, epoch=1)
+        entry = Entry(
+            vault=self.vault_id,
+            epoch=1,
+            index=self.chain.length,
+            previous=self.chain.chain_hash,
+            author=self.device.public,
+            change=change,
+        ).signed_by(self.device)
         self.versions[record] = version
         pair = api.EntryPair(entry=entry.to_bytes(), sealed=sealed)
         self.follow([pair])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from strongroom.base.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["refuse_hostile_environment", "run_isolated"]
 
@@ -24,11 +28,18 @@ def refuse_hostile_environment() -> None:
         )
 
 
-def run_isolated(arguments: list[str]) -> None:
+def run_isolated(arguments: list[str], *, data: Path) -> None:
     """Replace this process by an isolated interpreter (``python -I``) running the same command, unless it is one.
 
-    Isolated, Python ignores its environment variables, the current directory and the user's own packages.
+    Isolated, Python ignores its environment variables, the current directory and the user's own packages. Bytecode
+    is cached under the measurement of the code that it was made from, so that none that was made from other code is
+    ever run in its place.
     """
-    if not sys.flags.isolated:
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-I", "-m", "strongroom", *arguments])  # noqa: S606 - ourselves
+    from strongroom.cli.measured import measure_store
+
+    if sys.flags.isolated:
+        return
+    cache = data / "bytecode" / measure_store().hex()
+    command = [sys.executable, "-I", "-X", f"pycache_prefix={cache.absolute()}", "-m", "strongroom", *arguments]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)  # noqa: S606 - ourselves

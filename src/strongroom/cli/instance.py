@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from strongroom.transport.asgi import AttestedService
 from strongroom.transport.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -64,15 +66,19 @@ def create_deployment(data: Path, attester: SimulatedAttester) -> Deployment:
         storage.close()
 
 
-def open_service(data: Path, platform: SimulatedPlatform, attester: SimulatedAttester) -> AttestedService:
-    """Open the deployment in ``data`` and give its application, ready to be served."""
+@contextmanager
+def open_service(data: Path, platform: SimulatedPlatform, attester: SimulatedAttester) -> Iterator[AttestedService]:
+    """Open the deployment in ``data`` and give its application, ready to be served; the database is closed after."""
     storage = SqliteRecordStore.open(data / _DATABASE)
-    clock = SystemClock()
-    deployment = Deployment.open(storage, attester)
-    return AttestedService(
-        store_application(StoreService(storage, deployment, clock)),
-        attester=attester,
-        endorsements=StapledCollateral(platform),
-        identities=deployment,
-        clock=clock,
-    )
+    try:
+        clock = SystemClock()
+        deployment = Deployment.open(storage, attester)
+        yield AttestedService(
+            store_application(StoreService(storage, deployment, clock)),
+            attester=attester,
+            endorsements=StapledCollateral(platform),
+            identities=deployment,
+            clock=clock,
+        )
+    finally:
+        storage.close()

@@ -37,7 +37,7 @@ def serve(
     from strongroom.cli.environment import refuse_hostile_environment, run_isolated
 
     refuse_hostile_environment()
-    run_isolated(sys.argv[1:])
+    run_isolated(sys.argv[1:], data=data)
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise Misconfigured("--listen takes ADDRESS:PORT", setting="listen")
@@ -51,7 +51,7 @@ def serve(
 
     platform = SimulatedPlatform.open(simulated_platform)
     attester = simulated_enclave(platform, debug=debug_enclave)
-    service = open_service(data, platform, attester)
-    note("simulated platform: the evidence proves the code path and no hardware")
-    note(f"measurement {attester.measurement().hex()}")
-    run(service, host=host.strip("[]"), port=int(port), tls_certificate=tls_certificate, tls_key=tls_key)
+    with open_service(data, platform, attester) as service:
+        note("simulated platform: the evidence proves the code path and no hardware")
+        note(f"measurement {attester.measurement().hex()}")
+        run(service, host=host.strip("[]"), port=int(port), tls_certificate=tls_certificate, tls_key=tls_key)

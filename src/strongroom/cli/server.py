@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -25,6 +27,8 @@ def run(
     service: AttestedService, *, host: str, port: int, tls_certificate: Path | None = None, tls_key: Path | None = None
 ) -> None:
     """Serve until stopped. The port is taken before it is announced, so whoever reads the line can connect."""
+    # the server hands a signal on when it has finished; this way what was opened is closed before the process ends
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="strongroom: %(message)s")
     listening = _listen(host, port)
     address, bound = listening.getsockname()[:2]

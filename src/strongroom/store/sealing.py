@@ -38,7 +38,7 @@ class SealedRows:
     def get(self, transaction: ReadTransaction, table: Table, key: bytes) -> OpenedRow | None:
         """Read and open a row; ``None`` when there is none, ``StorageUnavailable`` when it does not open."""
         row = transaction.get(table, key)
-        return None if row is None else self._open(table, key, row.version, row.value)
+        return None if row is None else self.open(table, key, row.version, row.value)
 
     def get_each(self, transaction: ReadTransaction, table: Table, keys: Sequence[bytes]) -> Iterator[OpenedRow]:
         """Read and open rows in the order of their keys. All of them must be there."""
@@ -47,20 +47,25 @@ class SealedRows:
             row = rows.get(key)
             if row is None:
                 raise StorageUnavailable("a row that must exist is missing from the database", hint=_HINT)
-            yield self._open(table, key, row.version, row.value)
+            yield self.open(table, key, row.version, row.value)
 
     def insert(self, transaction: WriteTransaction, table: Table, key: bytes, value: bytes) -> None:
         """Seal and add a row; ``Conflict`` when there is one."""
-        transaction.insert(table, key, seal(self._key, value, _place(table, key, 1)))
+        transaction.insert(table, key, self.seal(table, key, 1, value))
 
     def replace(
         self, transaction: WriteTransaction, table: Table, key: bytes, *, expected_version: int, value: bytes
     ) -> None:
         """Seal and swap a row in; ``Conflict`` unless its version is the expected one."""
-        sealed = seal(self._key, value, _place(table, key, expected_version + 1))
+        sealed = self.seal(table, key, expected_version + 1, value)
         transaction.replace(table, key, expected_version=expected_version, value=sealed)
 
-    def _open(self, table: Table, key: bytes, version: int, sealed: bytes) -> OpenedRow:
+    def seal(self, table: Table, key: bytes, version: int, value: bytes) -> bytes:
+        """Seal a value for its place."""
+        return seal(self._key, value, _place(table, key, version))
+
+    def open(self, table: Table, key: bytes, version: int, sealed: bytes) -> OpenedRow:
+        """Open a sealed value in its place, or raise ``StorageUnavailable``."""
         try:
             return OpenedRow(version=version, value=open_sealed(self._key, sealed, _place(table, key, version)))
         except OpenFailed:

@@ -1,0 +1,1 @@
+"""The main job on real input, told as a story: ``make demo``."""
