@@ -8,6 +8,7 @@ web-server certificates, which these are not. Whatever the library raises on for
 
 from __future__ import annotations
 
+import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +60,9 @@ _P256: Final = der.element(
 )
 _VERSION_TAG: Final = 0xA0
 _BIT_STRING: Final = 0x03
+_SET: Final = 0x31
+_TEXT_TAGS: Final = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String: all of them UTF-8
+_COMMON_NAME: Final = der.oid("2.5.4.3")
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----", re.ASCII)
 _ALGORITHM: Final = ec.ECDSA(SHA256())
 
@@ -310,19 +314,23 @@ def _key_usage(names: frozenset[str]) -> x509.KeyUsage:
 
 
 def _base64(text: bytes, path: str) -> bytes:
-    import binascii  # noqa: PLC0415 - used here only
-
+    digits = b"".join(text.split())
     try:
-        return binascii.a2b_base64(b"".join(text.split()), strict_mode=True)
+        data = binascii.a2b_base64(digits, strict_mode=True)
     except binascii.Error as error:
         raise MalformedCollateral(f"not base64: {error}", path=path) from error
+    if binascii.b2a_base64(data, newline=False) != digits:  # bits that belong to no byte
+        raise MalformedCollateral("not base64 in its one form", path=path)
+    return data
 
 
 def _read_certificate(data: bytes, path: str) -> Certificate:
-    loaded = x509.load_der_x509_certificate(data)
     fields = _SignedFields(data, path)
     version = fields.version()
-    fields.tbs_reader.number("serial number", at_most=1 << 168)
+    serial = fields.tbs_reader.number("serial number", at_most=1 << 160)  # RFC 5280 section 4.1.2.2: 20 octets
+    if not serial:  # the library only warns
+        raise MalformedCollateral("serial number zero", path=path)
+    loaded = x509.load_der_x509_certificate(data)
     inner_algorithm = fields.tbs_reader.take_whole(der.SEQUENCE, "signature algorithm")
     issuer = fields.tbs_reader.take_whole(der.SEQUENCE, "issuer")
     fields.tbs_reader.take(der.SEQUENCE, "validity")
@@ -336,11 +344,11 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
     return Certificate(
         der=data,
         version=version,
-        serial=loaded.serial_number,
+        serial=serial,
         subject=subject,
         issuer=issuer,
-        common_name=_common_name(loaded.subject),
-        issuer_common_name=_common_name(loaded.issuer),
+        common_name=_common_name(subject),
+        issuer_common_name=_common_name(issuer),
         spki=key,
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
@@ -355,7 +363,7 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
         and inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256
         and public_key_from_spki(key) is not None,
         tbs=fields.tbs,
-        signature=loaded.signature,
+        signature=fields.signature,
     )
 
 
@@ -374,7 +382,7 @@ def _read_revocation_list(data: bytes, path: str) -> RevocationList:
     return RevocationList(
         der=data,
         issuer=issuer,
-        issuer_common_name=_common_name(loaded.issuer),
+        issuer_common_name=_common_name(issuer),
         number=number.value.crl_number if number and isinstance(number.value, x509.CRLNumber) else None,
         authority_key_id=authority.value.key_identifier
         if authority and isinstance(authority.value, x509.AuthorityKeyIdentifier)
@@ -385,14 +393,14 @@ def _read_revocation_list(data: bytes, path: str) -> RevocationList:
         critical_extensions=frozenset(dotted for dotted, extension in known.items() if extension.critical),
         ecdsa_p256_sha256=inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256,
         tbs=fields.tbs,
-        signature=loaded.signature,
+        signature=fields.signature,
     )
 
 
 class _SignedFields:
     """The outer SEQUENCE of a certificate or a CRL: what is signed, and how it says it was signed."""
 
-    __slots__ = ("algorithm", "tbs", "tbs_reader")
+    __slots__ = ("algorithm", "signature", "tbs", "tbs_reader")
 
     def __init__(self, data: bytes, path: str) -> None:
         outer = DerReader(data, path=path, error=MalformedCollateral)
@@ -400,8 +408,11 @@ class _SignedFields:
         outer.expect_end()
         self.tbs = whole.take_whole(der.SEQUENCE, "signed part")
         self.algorithm = whole.take_whole(der.SEQUENCE, "signature algorithm")
-        whole.take(_BIT_STRING, "signature")
+        bits = whole.take(_BIT_STRING, "signature")
         whole.expect_end()
+        if bits[:1] != b"\0":
+            raise MalformedCollateral("the signature is not whole bytes", path=path)
+        self.signature = bits[1:]
         self.tbs_reader = DerReader(self.tbs, path=path, error=MalformedCollateral).enter(der.SEQUENCE, "signed part")
 
     def version(self) -> int:
@@ -411,7 +422,16 @@ class _SignedFields:
         return self.tbs_reader.enter(_VERSION_TAG, "version").number("version", at_most=2) + 1
 
 
-def _common_name(name: x509.Name) -> str:
-    """The one common name, or an empty text when there is none or more than one."""
-    names = name.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
-    return str(names[0].value) if len(names) == 1 else ""
+def _common_name(name: bytes) -> str:
+    """The one common name of a name's DER, or an empty text when there is none or more than one."""
+    found = []
+    attributes = DerReader(name, path="name", error=MalformedCollateral).enter(der.SEQUENCE, "name")
+    while attributes.remaining:
+        relative = attributes.enter(_SET, "attributes")
+        while relative.remaining:
+            attribute = relative.enter(der.SEQUENCE, "attribute")
+            of = attribute.take(der.OBJECT_IDENTIFIER, "attribute type")
+            tag = attribute.next_tag()
+            if of == _COMMON_NAME:
+                found.append(attribute.take(tag, "common name").decode() if tag in _TEXT_TAGS else "")
+    return found[0] if len(found) == 1 else ""

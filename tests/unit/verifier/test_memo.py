@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from strongroom.verifier.memo import Memo
+
+
+class Counted:
+    """A pure function that counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def parse(self, data: bytes) -> bytes:
+        self.calls += 1
+        if data == b"bad":
+            raise ValueError("bad")
+        return data[::-1]
+
+    def check(self, first: bytes, second: bytes, third: bytes) -> bool:
+        self.calls += 1
+        return first == second + third
+
+
+def test_answers_are_remembered() -> None:
+    memo, counted = Memo(capacity=10), Counted()
+    assert [memo.parsed(counted.parse, b"ab") for _ in range(3)] == [b"ba"] * 3
+    assert counted.calls == 1
+    assert [memo.holds(counted.check, b"ab", b"a", b"b") for _ in range(3)] == [True] * 3
+    assert counted.calls == 2
+
+
+def test_only_good_signatures_and_no_errors_are_remembered() -> None:
+    memo, counted = Memo(capacity=10), Counted()
+    for _ in range(2):
+        assert not memo.holds(counted.check, b"ab", b"x", b"y")
+        with pytest.raises(ValueError, match="bad"):
+            memo.parsed(counted.parse, b"bad")
+    assert counted.calls == 4
+
+
+def test_functions_and_splits_are_told_apart() -> None:
+    memo, counted = Memo(capacity=10), Counted()
+    assert memo.holds(counted.check, b"ab", b"a", b"b")
+    assert memo.holds(counted.check, b"ab", b"ab", b"")
+    assert counted.calls == 2
+    assert memo.parsed(bytes.hex, b"ab") == "6162"
+    assert memo.parsed(counted.parse, b"ab") == b"ba"
+
+
+def test_capacity_and_bytes_are_bounded() -> None:
+    for memo in (Memo(capacity=2), Memo(capacity=100, max_bytes=5)):
+        counted = Counted()
+        for data in (b"aa", b"bb", b"cc", b"aa"):
+            memo.parsed(counted.parse, data)
+        assert counted.calls == 4
+        memo.parsed(counted.parse, b"aa")
+        assert counted.calls == 4
+
+
+def test_no_capacity_remembers_nothing() -> None:
+    memo, counted = Memo(capacity=0), Counted()
+    for _ in range(3):
+        memo.parsed(counted.parse, b"aa")
+        memo.holds(counted.check, b"ab", b"a", b"b")
+    assert counted.calls == 6
