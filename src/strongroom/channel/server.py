@@ -94,11 +94,11 @@ class Batch:
     """
 
     def __init__(self, leaves: Sequence[bytes], identity: InstanceIdentity) -> None:
-        self._leaves = tuple(leaves)
+        self._tree = merkle.MerkleTree(leaves)
         self._certificate = identity.certificate.to_bytes()
         self._claims = Claims(
-            root=merkle.root_hash(self._leaves),
-            size=len(self._leaves),
+            root=self._tree.root,
+            size=self._tree.size,
             deployment=sha256(identity.deployment_key),
             instance=sha256(identity.instance_key.public),
             head_key=identity.head_key_hash,
@@ -120,5 +120,5 @@ class Batch:
             claims_signature=self._signature,
             instance_certificate=self._certificate,
             index=index,
-            path=merkle.inclusion_path(self._leaves, index),
+            path=self._tree.path(index),
         )

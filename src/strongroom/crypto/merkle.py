@@ -9,7 +9,7 @@ from strongroom.crypto.hashing import equal, sha256
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["inclusion_path", "leaf_hash", "path_length", "root_hash", "verify_inclusion"]
+__all__ = ["MerkleTree", "leaf_hash", "path_length", "verify_inclusion"]
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -21,31 +21,50 @@ def _node(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right)
 
 
+class MerkleTree:
+    """A tree over leaf hashes, built once; each path is then read off in logarithmic time.
+
+    Nodes are paired level by level and an odd last one moves up unpaired, which gives the RFC's tree, whose left
+    part always has the largest power of two of leaves that is smaller than the whole.
+    """
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        if not leaves:
+            raise ValueError("an empty tree has no root")
+        self._levels = [tuple(leaves)]
+        while len(self._levels[-1]) > 1:
+            below = self._levels[-1]
+            paired = [_node(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+            self._levels.append((*paired, below[-1]) if len(below) % 2 else tuple(paired))
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return len(self._levels[0])
+
+    @property
+    def root(self) -> bytes:
+        """The root hash."""
+        return self._levels[-1][0]
+
+    def path(self, index: int) -> tuple[bytes, ...]:
+        """Give the audit path of leaf ``index``, nearest sibling first (RFC 9162 section 2.1.3.1)."""
+        if not 0 <= index < self.size:
+            raise ValueError("no such leaf")
+        path = []
+        for level in self._levels[:-1]:
+            sibling = index ^ 1
+            if sibling < len(level):
+                path.append(level[sibling])
+            index >>= 1
+        return tuple(path)
+
+
 def _split(size: int) -> int:
     """Give the largest power of two smaller than ``size`` (at least 2)."""
     return 1 << (size - 1).bit_length() - 1
-
-
-def root_hash(leaves: Sequence[bytes]) -> bytes:
-    """Give the root over leaf hashes; an empty tree has none here and is refused."""
-    if not leaves:
-        raise ValueError("an empty tree has no root")
-    if len(leaves) == 1:
-        return leaves[0]
-    split = _split(len(leaves))
-    return _node(root_hash(leaves[:split]), root_hash(leaves[split:]))
-
-
-def inclusion_path(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """Give the audit path of leaf ``index``, nearest sibling first (RFC 9162 section 2.1.3.1)."""
-    if not 0 <= index < len(leaves):
-        raise ValueError("no such leaf")
-    if len(leaves) == 1:
-        return ()
-    split = _split(len(leaves))
-    if index < split:
-        return (*inclusion_path(leaves[:split], index), root_hash(leaves[split:]))
-    return (*inclusion_path(leaves[split:], index - split), root_hash(leaves[:split]))
 
 
 def path_length(size: int, index: int) -> int:

@@ -1,4 +1,4 @@
-"""Merkle trees against a tree built level by level, and every wrong proof of every small tree."""
+"""Merkle trees against the RFC's recursive definition, and every wrong proof of every small tree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.crypto.merkle import inclusion_path, leaf_hash, path_length, root_hash, verify_inclusion
+from strongroom.crypto.merkle import MerkleTree, leaf_hash, path_length, verify_inclusion
 
 SIZES = range(1, 34)
 
@@ -17,18 +17,26 @@ def leaves(size: int) -> list[bytes]:
     return [leaf_hash(number.to_bytes(2, "big")) for number in range(size)]
 
 
-def levels(nodes: list[bytes]) -> list[list[bytes]]:
-    """Build bottom-up: neighbours are hashed in pairs, a last one without a neighbour moves up as it is."""
-    built = [nodes]
-    while len(built[-1]) > 1:
-        below = built[-1]
-        built.append(
-            [
-                hashlib.sha256(b"\x01" + b"".join(below[at : at + 2])).digest() if at + 1 < len(below) else below[at]
-                for at in range(0, len(below), 2)
-            ]
-        )
-    return built
+def root_hash(nodes: list[bytes]) -> bytes:
+    """The RFC's definition (section 2.1.1), by recursion."""
+    if len(nodes) == 1:
+        return nodes[0]
+    split = 1 << (len(nodes) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + root_hash(nodes[:split]) + root_hash(nodes[split:])).digest()
+
+
+def recursive_path(nodes: list[bytes], index: int) -> tuple[bytes, ...]:
+    """The RFC's definition of an audit path (section 2.1.3.1), by recursion."""
+    if len(nodes) == 1:
+        return ()
+    split = 1 << (len(nodes) - 1).bit_length() - 1
+    if index < split:
+        return (*recursive_path(nodes[:split], index), root_hash(nodes[split:]))
+    return (*recursive_path(nodes[split:], index - split), root_hash(nodes[:split]))
+
+
+def inclusion_path(nodes: list[bytes], index: int) -> tuple[bytes, ...]:
+    return MerkleTree(nodes).path(index)
 
 
 def sides(size: int, index: int) -> str:
@@ -46,15 +54,12 @@ def sides(size: int, index: int) -> str:
 @pytest.mark.parametrize("size", SIZES)
 def test_root_and_paths_are_those_of_the_naive_tree(size):
     nodes = leaves(size)
-    built = levels(nodes)
-    assert root_hash(nodes) == built[-1][0]
+    tree = MerkleTree(nodes)
+    assert tree.size == size
+    assert tree.root == root_hash(nodes)
     for index in range(size):
-        expected, at = [], index
-        for level in built[:-1]:
-            if at ^ 1 < len(level):
-                expected.append(level[at ^ 1])
-            at //= 2
-        assert inclusion_path(nodes, index) == tuple(expected)
+        expected = recursive_path(nodes, index)
+        assert tree.path(index) == expected
         assert path_length(size, index) == len(expected) == len(sides(size, index))
 
 
@@ -102,7 +107,7 @@ def test_another_leaf_path_or_root_is_refused(size):
 
 def test_a_node_cannot_pose_as_a_leaf():
     nodes = leaves(4)
-    inner = levels(nodes)[1]
+    inner = [root_hash(nodes[:2]), root_hash(nodes[2:])]
     # with the inner nodes as "leaves" the root is the same, so only the prefix of real leaves tells them apart
     assert root_hash(inner) == root_hash(nodes)
     assert leaf_hash(nodes[0] + nodes[1]) != inner[0]
@@ -123,7 +128,7 @@ def test_huge_sizes_cost_nothing():
 
 def test_an_empty_tree_and_a_missing_leaf_are_refused():
     with pytest.raises(ValueError, match="no root"):
-        root_hash([])
+        MerkleTree([])
     for index in (-1, 3):
         with pytest.raises(ValueError, match="no such leaf"):
             inclusion_path(leaves(3), index)
