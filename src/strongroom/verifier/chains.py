@@ -96,9 +96,9 @@ def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kin
 
 
 def judge_one_root(inquiry: Inquiry, chains: Sequence[Chain | None]) -> None:
-    """Step 2.9: all chains end in one key, so that no anchor vouches for another anchor's platforms."""
-    keys = {chain.root.spki for chain in chains if chain is not None}
-    inquiry.require(len(keys) <= 1, Check.CHAIN, "2.9", "the chains end in different roots")
+    """Step 2.9: all chains end in one root, so that no anchor vouches for another anchor's platforms."""
+    roots = {(chain.root.subject, chain.root.spki) for chain in chains if chain is not None}
+    inquiry.require(len(roots) <= 1, Check.CHAIN, "2.9", "the chains end in different roots")
 
 
 def _arrange(certificates: Sequence[Certificate]) -> tuple[Certificate, ...] | None:
