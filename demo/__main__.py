@@ -166,11 +166,10 @@ class Story:
         stage.tell("""The genuine store now listens elsewhere. At its old address sits a relay that makes a session of
             its own with each side, and passes the genuine enclave's fresh evidence on to device A.""")
         elsewhere = free_port()
-        with (
-            stage.store(data="store", platform="platform", port=elsewhere),
-            Relay(f"http://127.0.0.1:{elsewhere}").serve(port=self.port),
-        ):
+        relay = Relay(f"http://127.0.0.1:{elsewhere}")
+        with stage.store(data="store", platform="platform", port=elsewhere), relay.serve(port=self.port):
             self.refusal("a relay passes genuine evidence on", "freshness", self.try_to_sync(3))
+        self.hold(not relay.read, "the relay read nothing of the vault")
 
     def impostor(self) -> None:
         """Somebody forges evidence with a stolen attestation key."""
@@ -179,8 +178,12 @@ class Story:
         stage.tell("""An attestation key was extracted from a machine. With it the impostor forges a perfect quote:
             the right measurement, an up-to-date platform, claims that name the right deployment, made for this very
             session. What it does not have is the deployment's key.""")
-        with Impostor.of(stage.folder / "platform", self.invitation).serve(port=self.port):
+        with self.genuine():
+            impostor = Impostor.of(stage.folder / "platform", self.invitation)
+            stage.good("the impostor has seen what the genuine store shows to everybody")
+        with impostor.serve(port=self.port):
             self.refusal("a forged quote names the right deployment", "deployment", self.try_to_sync(3))
+        self.hold(not impostor.heard, "the impostor heard nothing of the vault")
 
     def older_database(self) -> None:
         """The database is put back to an older copy."""

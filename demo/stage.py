@@ -23,7 +23,6 @@ __all__ = ["Failed", "Stage", "Told", "free_port"]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
-_LONGEST = 14  # lines of a command's output that are shown
 
 
 class Failed(Exception):
@@ -70,7 +69,7 @@ class Stage:
     def tell(self, text: str) -> None:
         """Say something between commands."""
         self._print("")
-        self._print(textwrap.fill(textwrap.dedent(text).strip(), 96))
+        self._print(textwrap.fill(" ".join(text.split()), 96))
 
     def good(self, text: str) -> None:
         """Say that something went as it should."""
