@@ -14,11 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from strongroom.testing.impostor import Impostor
-from strongroom.testing.relay import Relay
-
 import strongroom
 from demo.stage import Failed, Stage, Told, free_port
+from strongroom.testing.impostor import Impostor
+from strongroom.testing.relay import Relay
 from strongroom.vaultlog.proof import verify_proof
 
 EXPORT = Path(__file__).parent / "data" / "bitwarden-export.json"

@@ -91,7 +91,7 @@ class Stage:
         )
         told = Told(done.returncode, done.stdout, done.stderr)
         lines = (told.output + told.errors).rstrip().splitlines()
-        for line in lines[: 3 if quiet else None][: _LONGEST * 2]:
+        for line in lines[: 3 if quiet else None]:
             self._print(f"    {line}")
         if quiet and len(lines) > 3:
             self._print(f"    … {len(lines) - 3} lines more")
