@@ -13,20 +13,23 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code that the error's family has (docs/cli.md)."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(given: list[str]) -> int:
     from strongroom.base.errors import StrongroomError
     from strongroom.cli.app import application
-    from strongroom.cli.output import show_error
+    from strongroom.cli.output import finish, show_error
 
-    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         outcome = application(given, standalone_mode=False)
+        finish()
     except StrongroomError as error:
         show_error(error, as_json="--json" in given)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 141
     except Exception as error:
         shown = getattr(error, "show", None)
         if shown is None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from strongroom.base.errors import AppraisalRefused, Misbehaviour, StrongroomError
+from strongroom.base.errors import AppraisalRefused, Misbehaviour, StorageUnavailable, StrongroomError
 
-__all__ = ["emit", "emit_json", "note", "show_error"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["emit", "emit_json", "finish", "note", "show_error"]
 
 
 def emit(text: str = "") -> None:
-    """Print a result."""
-    sys.stdout.write(text + "\n")
+    """Print a result; ``StorageUnavailable`` when it cannot be written."""
+    with _written():
+        sys.stdout.write(text + "\n")
+
+
+def finish() -> None:
+    """See that what was printed has arrived: a result that got lost must not end in success."""
+    with _written():
+        sys.stdout.flush()
 
 
 def emit_json(value: Any) -> None:
@@ -42,6 +54,20 @@ def show_error(error: StrongroomError, *, as_json: bool) -> None:
         note(f"{error.code}: {error.message}")
     if error.hint:
         note(f"hint: {error.hint}")
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        # what is left in the buffer goes nowhere, or the interpreter would fail on it once more at its end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if isinstance(cause, BrokenPipeError):
+            raise SystemExit(141) from None  # the reader has gone, as a shell says it: 128 and SIGPIPE
+        raise StorageUnavailable(f"the result cannot be written: {cause.strerror}") from cause
 
 
 def _as_json(error: StrongroomError) -> dict[str, Any]:

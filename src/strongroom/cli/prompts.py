@@ -61,7 +61,11 @@ def _prompt(name: str, *, confirm: bool) -> str:
             f"cannot ask for the {name.lower()}: this is not a terminal",
             hint="give it in a file, or - for standard input",
         )
-    secret = getpass.getpass(f"{name}: ")
-    if confirm and getpass.getpass(f"{name} again: ") != secret:
+    try:
+        secret = getpass.getpass(f"{name}: ")
+        again = getpass.getpass(f"{name} again: ") if confirm else secret
+    except EOFError:
+        raise Malformed("nothing was entered", path=name.lower()) from None
+    if again != secret:
         raise Malformed("the two entries differ", path=name.lower())
     return secret

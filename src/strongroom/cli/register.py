@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from strongroom.cli.options import (
     Username,
     home_directory,
 )
+
+if TYPE_CHECKING:
+    from strongroom.client.device import Device
 
 __all__ = ["register"]
 
@@ -62,8 +65,11 @@ def register(
             note("this deployment is seen for the first time; from now on it is expected")
         credentials = Credentials(username=username, password=read_password(password_file, confirm=True))
         kit = recovery_kit or directory / "recovery-kit.txt"
-        with registered(directory, store, credentials, wanted.trust(peer)) as device:
+
+        def keep_kit(device: Device) -> None:
             write_private_file(kit, recovery_kit_text(device).encode())
+
+        with registered(directory, store, credentials, wanted.trust(peer), before_ready=keep_kit) as device:
             sync_device(device, store)
             device_key = device.device_key.public.hex()
     finally:

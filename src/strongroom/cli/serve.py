@@ -39,7 +39,7 @@ def serve(
     refuse_hostile_environment()
     run_isolated(sys.argv[1:], data=data)
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise Misconfigured("--listen takes ADDRESS:PORT", setting="listen")
     if (tls_certificate is None) != (tls_key is None):
         raise Misconfigured("--tls-certificate and --tls-key go together", setting="tls")

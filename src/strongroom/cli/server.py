@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-import sys
+import ssl
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -27,13 +27,9 @@ def run(
     service: AttestedService, *, host: str, port: int, tls_certificate: Path | None = None, tls_key: Path | None = None
 ) -> None:
     """Serve until stopped. The port is taken before it is announced, so whoever reads the line can connect."""
-    # the server hands a signal on when it has finished; this way what was opened is closed before the process ends
-    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="strongroom: %(message)s")
+    _check_tls(tls_certificate, tls_key)
     listening = _listen(host, port)
-    address, bound = listening.getsockname()[:2]
-    scheme = "http" if tls_certificate is None else "https"
-    note(f"listening on {scheme}://{f'[{address}]' if ':' in address else address}:{bound}")
     config = uvicorn.Config(
         service,
         loop="uvloop",
@@ -47,7 +43,25 @@ def run(
         timeout_graceful_shutdown=10,
         backlog=_BACKLOG,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    # Before anybody is told that we run, so that we end in order however early we are asked to. The server raises the
+    # signal once more when it has finished: to these handlers, so that what our caller opened is closed as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    address, bound = listening.getsockname()[:2]
+    scheme = "http" if tls_certificate is None else "https"
+    note(f"listening on {scheme}://{f'[{address}]' if ':' in address else address}:{bound}")
+    server.run(sockets=[listening])
+
+
+def _check_tls(certificate: Path | None, key: Path | None) -> None:
+    if certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as cause:  # ssl.SSLError is one
+        reason = "not a certificate and its key" if isinstance(cause, ssl.SSLError) else cause.strerror
+        raise Misconfigured(f"cannot use {certificate} and {key}: {reason}", setting="tls") from cause
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -56,6 +70,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(_BACKLOG)
     except OSError as cause:
         raise Misconfigured(f"cannot listen on {host} port {port}: {cause.strerror}", setting="listen") from cause
     return listening

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from strongroom.base.errors import Misbehaviour
+from strongroom.base.errors import Misbehaviour, Misconfigured
 from strongroom.cli.output import note
 from strongroom.cli.wanted import open_store
 from strongroom.client.driver import sync_device
+from strongroom.client.profile import ProfileState
 from strongroom.storage.files import make_private_directory, write_private_file
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ __all__ = ["sync_and_keep_proof"]
 
 def sync_and_keep_proof(device: Device) -> Summary:
     """Sync; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
+    if device.profile.state is ProfileState.JOINING:
+        raise Misconfigured("this device's login was not finished", hint="run `strongroom login` again")
     store = open_store(device.profile.trust)
     try:
         return sync_device(device, store)

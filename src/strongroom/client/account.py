@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from strongroom.base.errors import Misconfigured, NotAuthorised, RecordTampered
+from strongroom.base.errors import Malformed, Misconfigured, NotAuthorised, RecordTampered
 from strongroom.client.api import AccountExists
 from strongroom.client.device import NewDevice, create_device, discard_device, unlocked_device
 from strongroom.client.profile import ProfileState, Trust, load_profile, profile_exists, save_profile
@@ -26,7 +26,7 @@ from strongroom.records.wrapping import unwrap_root_key, wrap_root_key
 from strongroom.vaultlog.chain import ChainState, authorise_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from strongroom.client.api import StoreApi
@@ -43,22 +43,38 @@ class Credentials:
     password: bytes
     cost: StretchProfile = RFC_9106_LOW_MEMORY
 
+    def __post_init__(self) -> None:
+        try:
+            self.username.encode()
+        except UnicodeEncodeError:
+            raise Malformed("not a text that UTF-8 can hold", path="username") from None
+
 
 @contextmanager
-def registered(home: Path, store: StoreApi, credentials: Credentials, trust: Trust) -> Iterator[Device]:
+def registered(
+    home: Path,
+    store: StoreApi,
+    credentials: Credentials,
+    trust: Trust,
+    *,
+    before_ready: Callable[[Device], None] = lambda _: None,
+) -> Iterator[Device]:
     """Register a new account with this device as its first, and give the unlocked device.
 
-    ``AccountExists`` when the name is somebody's; this device is then as if nothing had been tried.
+    ``before_ready`` keeps what the person must not lose, the account secret, before setting up counts as over: where
+    it fails, registering again goes on from there. ``AccountExists`` when the name is somebody's, ``Malformed`` when
+    it is none; this device is then as if nothing had been tried.
     """
     with _pending(home, credentials, trust) as device:
         try:
             _register(store, device, credentials)
-        except AccountExists:
+        except (AccountExists, Malformed):
             # ours, when an earlier try was acknowledged to nobody; somebody else's, when our device is no member
             if not _is_ours(store, device):
                 device.store.close()
                 discard_device(home)
                 raise
+        before_ready(device)
         yield mark_ready(device)
 
 

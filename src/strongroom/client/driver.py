@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from strongroom.base.errors import Conflict, Misconfigured, NotAuthorised
+from strongroom.base.errors import Conflict, Malformed, Misconfigured, NotAuthorised
 from strongroom.client.account import mark_ready, prove_device
 from strongroom.client.profile import ProfileState
 from strongroom.client.vault import LocalVault
@@ -83,6 +83,9 @@ class _Driver:
         state = self._vault.sync_state() or SyncState.empty(
             deployment=profile.trust.deployment, vault=profile.vault_id, account_key=account_key.public
         )
+        if profile.vault_id != state.view.chain.vault:
+            # nothing authenticates the profile, and a record sealed for another vault would open for nobody
+            raise Malformed("names another vault than this device's database", path="profile.json")
         return SyncEngine(
             peer=peer,
             state=state,
