@@ -108,8 +108,13 @@ class AttestedService:
     async def _message(self, scope: Scope, sealed: bytes) -> bytes:
         entry = self._channels.find(channel_id_of(sealed))
         number, plaintext = entry.channel.open_request(sealed)
-        response = await self._inner(BinaryRequest.from_bytes(plaintext), entry, scope)
-        return entry.channel.seal_answer(number, response.to_bytes())
+        self._channels.touch(entry)
+        response = (await self._inner(BinaryRequest.from_bytes(plaintext), entry, scope)).to_bytes()
+        if len(response) > MAX_MESSAGE_BYTES:
+            # no client would read it; sealing it would tell an onlooker more than that something went wrong
+            _log.error("the application's answer is too large")
+            response = BinaryResponse(status=500, headers=(), content=b"").to_bytes()
+        return entry.channel.seal_answer(number, response)
 
     async def _inner(self, request: BinaryRequest, entry: OpenChannel, outer: Scope) -> BinaryResponse:
         """Run the application on one opened request. Its failures are sealed too: outside sees 200 and a size."""

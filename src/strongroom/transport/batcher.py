@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from strongroom.base.errors import AttesterUnavailable
+from strongroom.base.errors import AttesterUnavailable, StrongroomError
 from strongroom.channel.server import Batch
 from strongroom.formats.claims import MAX_BATCH
 
@@ -59,8 +59,20 @@ class QuoteBatcher:
         except Exception as cause:  # noqa: BLE001 - whatever went wrong is each waiting client's answer
             for _, future in members:
                 if not future.done():
-                    future.set_exception(cause)
+                    future.set_exception(_failure(cause))
             return
         for index, (_, future) in enumerate(members):
             if not future.done():
                 future.set_result(batch.attestation(index, evidence))
+
+
+def _failure(cause: Exception) -> StrongroomError:
+    """Give one waiting client's error: each its own, since a raised exception collects the traceback of its task."""
+    if isinstance(cause, AttesterUnavailable):
+        error = AttesterUnavailable(cause.message, retry_after_seconds=cause.retry_after_seconds, hint=cause.hint)
+    elif isinstance(cause, StrongroomError):
+        return cause
+    else:
+        error = AttesterUnavailable(f"making evidence failed: {type(cause).__name__}")
+    error.__cause__ = cause
+    return error

@@ -60,9 +60,7 @@ class AttestedTransport(httpx2.BaseTransport):
         timeout_seconds: float = 30.0,
         outer: httpx2.BaseTransport | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise Misconfigured("the service's address is not an http or https URL", setting="url")
+        _check_address(url)
         self._base = url.rstrip("/")
         self._terms = terms
         self._clock = clock
@@ -83,9 +81,14 @@ class AttestedTransport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request inside the channel; after a restart of the service, attest again and send it once more.
 
-        The second sending is safe: a service that does not know the channel has not opened the request.
+        A service that does not know the channel has not opened the request. But nothing proves that it was the
+        service which said so: somebody in the middle can have a request served twice, each time in a channel of its
+        own. What must not happen twice, the application has to see to (the store's writes are compare-and-swap).
+        A request of more than ``MAX_MESSAGE_BYTES`` is ``MalformedMessage`` and is not sent.
         """
         plaintext = _binary(request).to_bytes()
+        if len(plaintext) > MAX_MESSAGE_BYTES:
+            raise MalformedMessage(f"more than {MAX_MESSAGE_BYTES} bytes", path="request")
         attested = self._channel()
         try:
             response = self._send(attested, plaintext)
@@ -147,6 +150,17 @@ class AttestedTransport(httpx2.BaseTransport):
         if response.status_code == 200:
             return body
         raise _refusal(response.status_code, body)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):
+        usable = False
+    if not usable:
+        raise Misconfigured("the service's address is not an http or https URL", setting="url")
 
 
 def _read(response: httpx2.Response, limit: int) -> bytes:

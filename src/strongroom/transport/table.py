@@ -37,48 +37,60 @@ class OpenChannel:
 
 
 class ChannelTable:
-    """Least recently used first. Threads may share it."""
+    """Two queues: channels that wait for their first request, and the others, least recently used first.
+
+    One queue would not do: behind a channel that may still idle for a while, hellos that nobody followed up would
+    fill the table long after their own time. Threads may share it.
+    """
 
     def __init__(self, limits: ChannelLimits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._channels: OrderedDict[bytes, OpenChannel] = OrderedDict()
+        self._unconfirmed: OrderedDict[bytes, OpenChannel] = OrderedDict()
+        self._confirmed: OrderedDict[bytes, OpenChannel] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._channels)
+        return len(self._unconfirmed) + len(self._confirmed)
 
     def add(self, channel: ServerChannel) -> None:
         """Remember a channel; raises ``Unavailable`` when there are too many live ones."""
         now = self._clock.monotonic()
         with self._lock:
             self._drop_expired(now)
-            if len(self._channels) >= self._limits.max_channels:
+            if len(self) >= self._limits.max_channels:
                 raise Unavailable("too many open channels", retry_after_seconds=self._limits.unconfirmed_seconds)
-            self._channels[channel.channel_id] = OpenChannel(channel=channel, opened=now, used=now)
+            self._unconfirmed[channel.channel_id] = OpenChannel(channel=channel, opened=now, used=now)
 
     def find(self, channel_id: bytes) -> OpenChannel:
-        """Find a live channel, or raise ``ChannelRefused``: the client then starts again by itself."""
+        """Find a live channel, or raise ``ChannelRefused``: the client then starts again by itself.
+
+        To be named keeps no channel alive, since anybody can repeat a name: see ``touch``.
+        """
         now = self._clock.monotonic()
         with self._lock:
-            found = self._channels.get(channel_id)
-            if found is not None and self._expired(found, now):
-                del self._channels[channel_id]
-                found = None
-            if found is None:
+            found = self._confirmed.get(channel_id) or self._unconfirmed.get(channel_id)
+            if found is None or self._expired(found, now):
+                self._confirmed.pop(channel_id, None)
+                self._unconfirmed.pop(channel_id, None)
                 raise ChannelRefused("this instance does not know the channel", hint="attest again")
-            found.used = now
-            self._channels.move_to_end(channel_id)
             return found
+
+    def touch(self, entry: OpenChannel) -> None:
+        """Note that a request opened in the channel just now: it is confirmed, and not idle."""
+        channel_id = entry.channel.channel_id
+        with self._lock:
+            entry.used = self._clock.monotonic()
+            self._unconfirmed.pop(channel_id, None)
+            self._confirmed[channel_id] = entry
+            self._confirmed.move_to_end(channel_id)
 
     def _expired(self, entry: OpenChannel, now: float) -> bool:
         idle = self._limits.idle_seconds if entry.channel.confirmed else self._limits.unconfirmed_seconds
         return now - entry.used > idle or now - entry.opened > self._limits.lifetime_seconds
 
     def _drop_expired(self, now: float) -> None:
-        # in order of use, so the stale ones come first; whatever is left over costs a look-up to find out
-        while self._channels:
-            channel_id, entry = next(iter(self._channels.items()))
-            if not self._expired(entry, now):
-                return
-            del self._channels[channel_id]
+        # in order of use, so the stale ones come first; one that is only too old waits until it is idle or named
+        for queue in (self._unconfirmed, self._confirmed):
+            while queue and self._expired(next(iter(queue.values())), now):
+                queue.popitem(last=False)
