@@ -174,31 +174,53 @@ def _deployment(
     """Steps 6.4 to 6.9: whose deployment this is, and that its key vouches for this instance, now."""
     certificate = signed.certificate
     named = sha256(proof.deployment_key)
+    signed_claims = verify(certificate.instance_key, CLAIMS_SIGNATURE_LABEL, proof.claims, proof.claims_signature)
     checks = [
-        (expected is None or equal(named, expected), "6.4", "this is another deployment than the one expected"),
-        (equal(named, claims.deployment), "6.5", "the claims name another deployment key"),
         (
-            equal(certificate.deployment, named) and signed.is_signed_by(proof.deployment_key),
+            "6.4",
+            expected is None or equal(named, expected),
+            "this is another deployment than the one expected",
+            (expected or b"").hex(),
+            named.hex(),
+        ),
+        (
+            "6.5",
+            equal(named, claims.deployment),
+            "the claims name another deployment",
+            named.hex(),
+            claims.deployment.hex(),
+        ),
+        (
             "6.6",
+            equal(certificate.deployment, named) and signed.is_signed_by(proof.deployment_key),
             "the deployment key did not sign this instance's certificate",
+            f"a signature by the key of {named.hex()}",
+            f"a certificate that names {certificate.deployment.hex()}",
         ),
         (
-            equal(sha256(certificate.instance_key), claims.instance)
-            and verify(certificate.instance_key, CLAIMS_SIGNATURE_LABEL, proof.claims, proof.claims_signature),
             "6.7",
+            equal(sha256(certificate.instance_key), claims.instance) and signed_claims,
             "the instance key did not sign the claims",
+            f"claims by {sha256(certificate.instance_key).hex()}",
+            f"claims that name {claims.instance.hex()}",
         ),
-        (certificate.epoch == claims.epoch, "6.8", "the instance certificate is of another epoch"),
+        (
+            "6.8",
+            certificate.epoch == claims.epoch,
+            "the instance certificate is of another epoch",
+            str(claims.epoch),
+            str(certificate.epoch),
+        ),
     ]
     findings = [
         Finding(
             check=Check.DEPLOYMENT,
             message=message,
             section=f"attested-channel {section}",
-            expected=(expected or claims.deployment).hex(),
-            actual=named.hex(),
+            expected=wanted,
+            actual=shown,
         )
-        for holds, section, message in checks
+        for section, holds, message, wanted, shown in checks
         if not holds
     ]
     lifetime = certificate.not_after_ms - certificate.not_before_ms
