@@ -12,6 +12,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
@@ -42,6 +43,7 @@ __all__ = [
     "pem",
     "public_key_from_spki",
     "spki",
+    "split_pem",
     "verify_signature",
 ]
 
@@ -63,7 +65,8 @@ _BIT_STRING: Final = 0x03
 _SET: Final = 0x31
 _TEXT_TAGS: Final = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String: all of them UTF-8
 _COMMON_NAME: Final = der.oid("2.5.4.3")
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----", re.ASCII)
+# possessive, one white space after the marker: no text makes it try again, so its time is linear
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]++)-----END CERTIFICATE-----", re.ASCII)
 _ALGORITHM: Final = ec.ECDSA(SHA256())
 
 
@@ -154,7 +157,15 @@ class RevocationList:
 
 
 def parse_pem_chain(data: bytes, *, path: str) -> tuple[Certificate, ...]:
-    """Read the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``.
+    """Read the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``."""
+    return tuple(
+        Certificate.from_der(certificate, path=f"{path}[{index}]")
+        for index, certificate in enumerate(split_pem(data, path=path))
+    )
+
+
+def split_pem(data: bytes, *, path: str) -> tuple[bytes, ...]:
+    """Find the DER of the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``.
 
     Between and after them only white space and the NUL of C strings are allowed.
     """
@@ -165,9 +176,7 @@ def parse_pem_chain(data: bytes, *, path: str) -> tuple[Certificate, ...]:
         raise MalformedCollateral(f"{len(blocks)} PEM certificates, not 1 to {_MAX_CHAIN_LENGTH}", path=path)
     if _PEM.sub(b"", data).strip(b" \t\r\n\0"):
         raise MalformedCollateral("something else than PEM certificates", path=path)
-    return tuple(
-        Certificate.from_der(_base64(block[1], path), path=f"{path}[{index}]") for index, block in enumerate(blocks)
-    )
+    return tuple(_base64(block[1], path) for block in blocks)
 
 
 def pem(certificates: Iterable[bytes]) -> bytes:
@@ -422,6 +431,7 @@ class _SignedFields:
         return self.tbs_reader.enter(_VERSION_TAG, "version").number("version", at_most=2) + 1
 
 
+@lru_cache(maxsize=256)  # the names of a PKI are few
 def _common_name(name: bytes) -> str:
     """The one common name of a name's DER, or an empty text when there is none or more than one."""
     found = []

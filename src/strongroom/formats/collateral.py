@@ -20,6 +20,7 @@ MAX_COLLATERAL_BYTES: Final = 16 * 1024 * 1024
 _SIGNATURE_BYTES: Final = 64
 _HEX_PARTS: Final = ("tcb_info_signature", "qe_identity_signature")
 _CRL_PARTS: Final = ("root_ca_crl", "pck_crl")
+_IGNORED: Final = "pck_certificate_chain"  # dcap-qvl may add it; the chain that is judged is the quote's own
 _LIMITS: Final = {
     "pck_crl_issuer_chain": MAX_CHAIN_BYTES,
     "root_ca_crl": MAX_CRL_BYTES,
@@ -52,7 +53,7 @@ class Collateral:
         """Read a set, or raise ``MalformedCollateral``: nine texts, no other key, no part too long."""
         texts = parse_texts(data, path="collateral", max_bytes=MAX_COLLATERAL_BYTES)
         names = [part.name for part in fields(cls)]
-        if surplus := sorted(set(texts) - set(names)):
+        if surplus := sorted(set(texts) - {*names, _IGNORED}):
             raise MalformedCollateral(f"unknown key {surplus[0]!r}", path="collateral")
         return cls(**{name: _read_part(texts, name) for name in names})
 

@@ -75,13 +75,19 @@ class SignedJson:
 class JsonFields:
     """Typed reading of one JSON object: a missing or ill-typed field is malformed, an unknown one is ignored."""
 
-    __slots__ = ("_fields", "path")
+    __slots__ = ("_fields", "_parent", "_step")
 
-    def __init__(self, value: Json, *, path: str) -> None:
+    def __init__(self, value: Json, *, path: str, parent: JsonFields | None = None) -> None:
+        self._parent = parent
+        self._step = path
         if not isinstance(value, dict):
-            raise MalformedCollateral("not an object", path=path)
+            raise self.fail("not an object")
         self._fields = value
-        self.path = path
+
+    @property
+    def path(self) -> str:
+        """Where this object stands in its document."""
+        return self._step if self._parent is None else f"{self._parent.path}.{self._step}"
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
@@ -132,14 +138,14 @@ class JsonFields:
 
     def object(self, name: str) -> JsonFields:
         """An object."""
-        return JsonFields(self._get(name), path=f"{self.path}.{name}")
+        return JsonFields(self._get(name), path=name, parent=self)
 
     def objects(self, name: str, *, at_most: int) -> list[JsonFields]:
         """A list of at most ``at_most`` objects."""
         value = self._get(name)
         if not isinstance(value, list) or len(value) > at_most:
             raise self.fail(f"field {name!r} is not a list of at most {at_most}")
-        return [JsonFields(item, path=f"{self.path}.{name}[{index}]") for index, item in enumerate(value)]
+        return [JsonFields(item, path=name, parent=self) for item in value]
 
     def texts(self, name: str, *, at_most: int) -> tuple[str, ...]:
         """A list of at most ``at_most`` short printable texts."""

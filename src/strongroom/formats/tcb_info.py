@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from strongroom.formats.pck_extension import COMPONENTS
@@ -141,7 +142,7 @@ def _read_level(fields: JsonFields, version: int, *, tdx: bool) -> TcbLevel:
     tcb = fields.object("tcb")
     if version == 2:
         numbered = (f"sgxtcbcomp{number:02}svn" for number in range(1, COMPONENTS + 1))
-        components = tuple(TcbComponent(svn=tcb.number(name, at_most=255)) for name in numbered)
+        components = tuple(_component(tcb.number(name, at_most=255), None, None) for name in numbered)
     else:
         components = _read_components(tcb, "sgxtcbcomponents")
     return TcbLevel(
@@ -156,17 +157,18 @@ def _read_level(fields: JsonFields, version: int, *, tdx: bool) -> TcbLevel:
 
 def _read_components(tcb: JsonFields, name: str) -> tuple[TcbComponent, ...]:
     components = tuple(
-        TcbComponent(
-            svn=item.number("svn", at_most=255),
-            category=item.optional_text("category"),
-            kind=item.optional_text("type"),
-        )
+        _component(item.number("svn", at_most=255), item.optional_text("category"), item.optional_text("type"))
         for item in tcb.objects(name, at_most=COMPONENTS)
     )
     # compared pairwise later: a list of another length would silently compare fewer
     if len(components) != COMPONENTS:
         raise tcb.fail(f"{len(components)} components in {name!r}, not {COMPONENTS}")
     return components
+
+
+@lru_cache(maxsize=1024)  # a document names the same few over and over
+def _component(svn: int, category: str | None, kind: str | None) -> TcbComponent:
+    return TcbComponent(svn=svn, category=category, kind=kind)
 
 
 def _read_module(fields: JsonFields) -> TdxModule:

@@ -21,7 +21,7 @@ from strongroom.formats.sgx_quote import INTEL_QE_VENDOR_ID, QuoteHeader, SgxQuo
 from strongroom.formats.sgx_report import Attributes, SgxReport
 from strongroom.formats.tcb_info import TcbComponent, TcbInfo, TcbLevel
 from strongroom.formats.tcb_levels import IsvSvnLevel, TcbStatus
-from strongroom.verifier.anchors import Anchor
+from strongroom.verifier.anchors import SIMULATED_VENDOR, Anchor
 from strongroom.verifier.policy import ANY, AppraisalPolicy, TcbRule
 
 __all__ = ["AT", "VENDOR", "CertificatePlan", "IntelPki", "ListPlan", "key", "levels"]
@@ -232,7 +232,12 @@ class IntelPki:
     @property
     def anchor(self) -> Anchor:
         """The root as an anchor."""
-        return Anchor(name=self.root.common_name, spki=spki(self.root.key.point), simulated=False, vendor=self.vendor)
+        return Anchor(
+            name=self.root.common_name,
+            spki=spki(self.root.key.point),
+            simulated=self.vendor.startswith(SIMULATED_VENDOR),
+            vendor=self.vendor,
+        )
 
     def policy(self) -> AppraisalPolicy:
         """Give a policy that accepts the unchanged plan and nothing else."""

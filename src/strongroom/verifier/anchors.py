@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.base.errors import MalformedCollateral
+from strongroom.base.errors import MalformedCollateral, Misconfigured
 from strongroom.crypto.certificates import Certificate, parse_pem_chain, public_key_from_spki
 
 __all__ = ["INTEL_SGX_ROOT", "SIMULATED_VENDOR", "Anchor"]
@@ -33,7 +33,8 @@ class Anchor:
     def from_certificate(cls, data: bytes, *, simulated: bool) -> Anchor:
         """Take the key and the name of a root certificate (PEM or DER), or raise ``MalformedCollateral``.
 
-        The certificate must be self-signed and named "<vendor> SGX Root CA".
+        The certificate must be self-signed and named "<vendor> SGX Root CA". A root of the simulated platform's name
+        is simulated whatever the caller says.
         """
         pem = data.lstrip().startswith(b"-----BEGIN")
         chain = parse_pem_chain(data, path="root") if pem else (Certificate.from_der(data, path="root"),)
@@ -43,7 +44,14 @@ class Anchor:
         if not root.common_name.endswith(_ROOT_SUFFIX) or public_key_from_spki(root.spki) is None:
             raise MalformedCollateral(f"not a P-256 root named '<vendor>{_ROOT_SUFFIX}'", path="root")
         vendor = root.common_name.removesuffix(_ROOT_SUFFIX)
+        simulated = simulated or vendor.startswith(SIMULATED_VENDOR)
         return cls(name=root.common_name, spki=root.spki, simulated=simulated, vendor=vendor)
+
+    def __post_init__(self) -> None:
+        if self.name.startswith(SIMULATED_VENDOR) and not self.simulated:
+            raise Misconfigured(
+                f"the anchor {self.name!r} is of a simulated platform and must say so", setting="anchors"
+            )
 
     def is_root(self, certificate: Certificate) -> bool:
         """Tell whether a certificate has this anchor's key and name. Its other bytes may differ."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from strongroom.base.errors import AppraisalRefused, MalformedCollateral, MalformedQuote
 from strongroom.base.findings import Check
-from strongroom.crypto.certificates import RevocationList, parse_pem_chain
+from strongroom.crypto.certificates import Certificate, RevocationList, split_pem
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
 from strongroom.formats.qe_identity import QeIdentity
 from strongroom.formats.sgx_quote import PCK_CERTIFICATE_CHAIN, SgxQuote
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from strongroom.crypto.certificates import Certificate
     from strongroom.formats.collateral import Collateral
     from strongroom.formats.tcb_info import TcbLevel
     from strongroom.formats.tcb_levels import IsvSvnLevel
@@ -64,7 +63,7 @@ def appraise(
     ``AppraisalRefused`` with every finding, ``MalformedQuote``, ``MalformedCollateral``.
     """
     inquiry = Inquiry(
-        anchors=policy.anchors, memo=memo or Memo(capacity=0), at=at, grace=policy.expired_collateral_grace
+        anchors=policy.anchors, memo=memo or Memo(capacity=64), at=at, grace=policy.expired_collateral_grace
     )
     assessment, documents = _assess(inquiry, evidence, collateral)
     judge_policy(inquiry, policy, assessment, documents.issue_dates)
@@ -91,7 +90,7 @@ def assess(
     evidence: bytes, collateral: Collateral, anchors: Sequence[Anchor], *, at: datetime, memo: Memo | None = None
 ) -> Assessment:
     """Judge what needs no policy, at an instant. Raises ``MalformedQuote`` and ``MalformedCollateral`` only."""
-    inquiry = Inquiry(anchors=anchors, memo=memo or Memo(capacity=0), at=at, grace=timedelta(0))
+    inquiry = Inquiry(anchors=anchors, memo=memo or Memo(capacity=64), at=at, grace=timedelta(0))
     assessment, _ = _assess(inquiry, evidence, collateral)
     return assessment
 
@@ -124,13 +123,9 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[
         pck_crl=memo.parsed(_pck_crl, collateral.pck_crl),
     )
     pck = _pck_chain(inquiry, quote)
-    pck_crl_chain = judge_chain(
-        inquiry, memo.parsed(_pck_crl_issuer_chain, collateral.pck_crl_issuer_chain), Kind.PCK_CRL
-    )
-    tcb_chain = judge_chain(inquiry, memo.parsed(_tcb_issuer_chain, collateral.tcb_info_issuer_chain), Kind.TCB_INFO)
-    qe_chain = judge_chain(
-        inquiry, memo.parsed(_qe_issuer_chain, collateral.qe_identity_issuer_chain), Kind.QE_IDENTITY
-    )
+    pck_crl_chain = _collateral_chain(inquiry, collateral, "pck_crl_issuer_chain", Kind.PCK_CRL)
+    tcb_chain = _collateral_chain(inquiry, collateral, "tcb_info_issuer_chain", Kind.TCB_INFO)
+    qe_chain = _collateral_chain(inquiry, collateral, "qe_identity_issuer_chain", Kind.QE_IDENTITY)
     judge_one_root(inquiry, (pck, pck_crl_chain, tcb_chain, qe_chain))
     platform = _platform(inquiry, pck)
 
@@ -187,7 +182,12 @@ def _pck_chain(inquiry: Inquiry, quote: SgxQuote) -> Chain | None:
         actual=str(quote.certification_data_type),
     ):
         return None
-    return judge_chain(inquiry, inquiry.memo.parsed(_quoted_chain, quote.certification_data), Kind.PCK)
+    return judge_chain(inquiry, _quoted_chain(inquiry.memo, quote.certification_data), Kind.PCK)
+
+
+def _collateral_chain(inquiry: Inquiry, collateral: Collateral, name: str, kind: Kind) -> Chain | None:
+    data: bytes = getattr(collateral, name)
+    return judge_chain(inquiry, _chain(inquiry.memo, data, f"collateral.{name}"), kind)
 
 
 def _platform(inquiry: Inquiry, pck: Chain | None) -> PckExtension | None:
@@ -199,7 +199,7 @@ def _platform(inquiry: Inquiry, pck: Chain | None) -> PckExtension | None:
         inquiry.require(False, Check.PLATFORM, "2.10", "the PCK certificate does not name its platform")
         return None
     try:
-        platform = PckExtension.from_bytes(value)
+        platform = inquiry.memo.parsed(PckExtension.from_bytes, value)
     except MalformedCollateral as error:
         raise MalformedQuote(str(error), path="quote.certification") from error
     inquiry.require(
@@ -233,7 +233,7 @@ def _tcb(
         quoting_enclave_status=qe_level.status,
         date=min(level.tcb_date, qe_level.tcb_date),
         advisories=_advisories(level, qe_level),
-        shortfalls=shortfalls(info.levels, platform.tcb),
+        shortfalls=() if level.status is TcbStatus.UP_TO_DATE else shortfalls(info.levels, platform.tcb),
     )
 
 
@@ -275,20 +275,23 @@ def _pck_crl(data: bytes) -> RevocationList:
     return RevocationList.from_der(data, path="collateral.pck_crl")
 
 
-def _pck_crl_issuer_chain(data: bytes) -> tuple[Certificate, ...]:
-    return parse_pem_chain(data, path="collateral.pck_crl_issuer_chain")
+def _certificate(data: bytes) -> Certificate:
+    return Certificate.from_der(data)
 
 
-def _tcb_issuer_chain(data: bytes) -> tuple[Certificate, ...]:
-    return parse_pem_chain(data, path="collateral.tcb_info_issuer_chain")
+def _split(data: bytes) -> tuple[bytes, ...]:
+    return split_pem(data, path="")
 
 
-def _qe_issuer_chain(data: bytes) -> tuple[Certificate, ...]:
-    return parse_pem_chain(data, path="collateral.qe_identity_issuer_chain")
-
-
-def _quoted_chain(data: bytes) -> tuple[Certificate, ...]:
-    try:
-        return parse_pem_chain(data, path="quote.certification")
+def _chain(memo: Memo, data: bytes, path: str) -> tuple[Certificate, ...]:
+    try:  # certificates are remembered one by one: a root stands in four chains
+        return tuple(memo.parsed(_certificate, part) for part in memo.parsed(_split, data))
     except MalformedCollateral as error:
-        raise MalformedQuote(str(error)) from error
+        raise MalformedCollateral(error.message, path=path) from error
+
+
+def _quoted_chain(memo: Memo, data: bytes) -> tuple[Certificate, ...]:
+    try:
+        return _chain(memo, data, "quote.certification")
+    except MalformedCollateral as error:
+        raise MalformedQuote(error.message) from error

@@ -78,23 +78,25 @@ class Inquiry:
         except OverflowError:
             limit = end
         self.ends.append(limit)
-        self.require(
-            self.at >= begin,
-            Check.EXPIRY,
-            section,
-            f"{what} is not valid yet",
-            expected=f"from {begin.isoformat()}",
-            actual=self.at.isoformat(),
-        )
-        good = self.require(
-            self.at <= limit,
-            Check.EXPIRY,
-            section,
-            f"{what} has expired",
-            expected=f"until {limit.isoformat()}",
-            actual=self.at.isoformat(),
-        )
-        if good and self.at > end:
+        if self.at < begin:
+            self.require(
+                False,
+                Check.EXPIRY,
+                section,
+                f"{what} is not valid yet",
+                expected=f"from {begin.isoformat()}",
+                actual=self.at.isoformat(),
+            )
+        if self.at > limit:
+            self.require(
+                False,
+                Check.EXPIRY,
+                section,
+                f"{what} has expired",
+                expected=f"until {limit.isoformat()}",
+                actual=self.at.isoformat(),
+            )
+        elif self.at > end:
             self.confessions.append(f"{what} expired {self.at - end} ago and is taken by the policy's grace period")
 
     def signed_by(self, issuer: Certificate, subject: Certificate | RevocationList) -> bool:

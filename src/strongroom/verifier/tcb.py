@@ -30,13 +30,15 @@ _OUT_OF_DATE: Final = (TcbStatus.OUT_OF_DATE, TcbStatus.OUT_OF_DATE_CONFIGURATIO
 def platform_level(levels: Sequence[TcbLevel], tcb: PckTcb) -> TcbLevel | None:
     """Step 7.2: the highest level that all 16 components and the PCESVN reach, or ``None``.
 
-    Levels are sorted here; the order in the document is not relied on.
+    The order of levels in the document is not relied on.
     """
-    for level in sorted(levels, key=lambda level: level.order, reverse=True):
-        pairs = zip(tcb.components, level.components, strict=True)
-        if tcb.pce_svn >= level.pce_svn and all(has >= needs.svn for has, needs in pairs):
-            return level
-    return None
+    reached = [
+        level
+        for level in levels
+        if tcb.pce_svn >= level.pce_svn
+        and all(has >= needs.svn for has, needs in zip(tcb.components, level.components, strict=True))
+    ]
+    return max(reached, key=lambda level: level.order, default=None)
 
 
 def shortfalls(levels: Sequence[TcbLevel], tcb: PckTcb) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -222,3 +223,12 @@ def test_a_serial_number_is_positive_and_a_signature_whole_bytes() -> None:
     bits = good.rindex(b"\x00\x30")
     with pytest.raises(MalformedCollateral, match="whole bytes"):
         Certificate.from_der(good[:bits] + b"\x01" + good[bits + 1 :])
+
+
+@pytest.mark.parametrize("filler", [b" ", b"A", b"-----BEGIN CERTIFICATE-----\n", b"\n-"])
+def test_the_time_for_a_text_without_an_end_is_linear(filler: bytes) -> None:
+    text = (b"-----BEGIN CERTIFICATE-----\n" + filler * MAX_CHAIN_BYTES)[:MAX_CHAIN_BYTES]
+    start = time.process_time()
+    with pytest.raises(MalformedCollateral):
+        parse_pem_chain(text, path="x")
+    assert time.process_time() - start < 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -82,3 +83,12 @@ def test_too_much_is_not_read() -> None:
         crl_der(b"0" * (2 * MAX_CRL_BYTES + 1))
     with pytest.raises(MalformedCollateral, match="at most"):
         parse_crl(b"\x01" * (MAX_CRL_BYTES + 2))
+
+
+@pytest.mark.parametrize("filler", [b" ", b"A", b"0", b"-----BEGIN X509 CRL-----\n"])
+def test_the_time_for_a_text_without_an_end_is_linear(filler: bytes) -> None:
+    for begin in (b"", b"-----BEGIN X509 CRL-----\n"):
+        start = time.process_time()
+        with pytest.raises(MalformedCollateral):
+            parse_crl(begin + filler * (200_000 // len(filler)))
+        assert time.process_time() - start < 1

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from appraisal_cases import Objections, objections
-from strongroom.base.errors import AppraisalRefused, MalformedCollateral, MalformedQuote
+from strongroom.base.errors import AppraisalRefused, MalformedCollateral, MalformedQuote, Misconfigured
 from strongroom.crypto.certificates import pem
 from strongroom.formats.sgx_report import Attributes
 from strongroom.formats.tcb_info import TcbComponent, TdxModule
@@ -598,6 +598,13 @@ def test_a_simulated_platform_is_named_when_no_simulated_anchor_is_accepted() ->
     pki = IntelPki("Strongroom Simulated")
     strict = replace(pki.policy(), anchors=(IntelPki().anchor,))
     assert objections(pki, policy=strict) == {("chain", "2.2"), ("simulated", "2.2")}
+
+
+def test_a_simulated_platforms_root_cannot_be_taken_for_a_real_one() -> None:
+    root = IntelPki("Strongroom Simulated")
+    assert Anchor.from_certificate(root.root.der(), simulated=False).simulated
+    with pytest.raises(Misconfigured, match="simulated platform"):
+        replace(root.anchor, simulated=False)
 
 
 def test_a_simulated_anchor_needs_to_be_accepted_by_name() -> None:
