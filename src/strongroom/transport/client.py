@@ -25,6 +25,7 @@ from strongroom.channel.client import AttestedChannel, ClientExchange, ClientTer
 from strongroom.channel.messages import MAX_ANSWER_BYTES
 from strongroom.crypto.hashing import sha256
 from strongroom.transport.asgi import CONTENT_TYPE, EXCHANGE_PATH, MESSAGE_PATH
+from strongroom.verifier.memo import Memo
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
@@ -35,6 +36,7 @@ __all__ = ["AttestedTransport"]
 _CHANNEL_SECONDS: Final = 30 * 60.0  # below the server's own limit, so that a channel rarely ends under a request
 _MAX_COLLATERAL_KEPT: Final = 4
 _MAX_ERROR_BYTES: Final = 4096
+_MAX_RETRY_SECONDS: Final = 3600.0  # a stranger's wish to be left alone is heard, within reason
 _HOP_HEADERS: Final = frozenset({b"connection", b"host", b"transfer-encoding", b"accept-encoding", b"content-length"})
 
 
@@ -72,6 +74,7 @@ class AttestedTransport(httpx2.BaseTransport):
         )
         self._live: _Live | None = None
         self._lock = threading.Lock()
+        self._memo = Memo(capacity=_MAX_COLLATERAL_KEPT * 16)
         self._collateral: OrderedDict[bytes, bytes] = OrderedDict()
 
     def peer(self) -> AttestedPeer:
@@ -124,7 +127,7 @@ class AttestedTransport(httpx2.BaseTransport):
                 self._live = None
 
     def _exchange(self) -> AttestedChannel:
-        exchange = ClientExchange(self._terms, collateral=self._collateral)
+        exchange = ClientExchange(self._terms, collateral=self._collateral, memo=self._memo)
         started = self._clock.monotonic()
         answer = self._post(EXCHANGE_PATH, exchange.hello, MAX_ANSWER_BYTES)
         elapsed = self._clock.monotonic() - started
@@ -149,7 +152,7 @@ class AttestedTransport(httpx2.BaseTransport):
             raise StoreUnreachable(f"cannot reach the service: {type(cause).__name__}") from cause
         if response.status_code == 200:
             return body
-        raise _refusal(response.status_code, body)
+        raise _refusal(response.status_code, body, response.headers.get("retry-after", ""))
 
 
 def _check_address(url: str) -> None:
@@ -175,7 +178,7 @@ def _read(response: httpx2.Response, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _refusal(status: int, content: bytes) -> Exception:
+def _refusal(status: int, content: bytes, retry_after: str) -> Exception:
     """Read an error from outside the channel. It is unauthenticated: it can stop us and nothing else."""
     try:
         body = json.loads(content)
@@ -187,7 +190,8 @@ def _refusal(status: int, content: bytes) -> Exception:
     if status == MalformedMessage.http_status and code == MalformedMessage.code:
         return MalformedMessage(message, path="service")
     detail = f": {message}" if message else ""
-    return StoreUnreachable(f"the service answered with status {status}{detail}")
+    seconds = min(float(retry_after), _MAX_RETRY_SECONDS) if retry_after.isascii() and retry_after.isdigit() else None
+    return StoreUnreachable(f"the service answered with status {status}{detail}", retry_after_seconds=seconds)
 
 
 def _binary(request: httpx2.Request) -> BinaryRequest:
