@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from strongroom.verifier.memo import Memo
     from strongroom.verifier.policy import AppraisalPolicy
 
 __all__ = ["MAX_ELAPSED_SECONDS", "AttestedChannel", "ClientExchange", "ClientTerms"]
@@ -59,8 +60,12 @@ class AttestedChannel:
 class ClientExchange:
     """One exchange: send ``hello``, give the answer to ``finish``. Good for one answer only."""
 
-    def __init__(self, terms: ClientTerms, *, collateral: Mapping[bytes, bytes] | None = None) -> None:
+    def __init__(
+        self, terms: ClientTerms, *, collateral: Mapping[bytes, bytes] | None = None, memo: Memo | None = None
+    ) -> None:
+        """``collateral`` are sets held already, by SHA-256; ``memo`` spares repeated work of the verifier."""
         self._terms = terms
+        self._memo = memo
         self._collateral = dict(collateral or {})
         self._key: HpkePrivateKey | None = HpkePrivateKey.generate()
         self.hello = ClientHello(
@@ -106,6 +111,7 @@ class ClientExchange:
             expected_deployment=self._terms.deployment,
             max_elapsed_seconds=self._terms.max_elapsed_seconds,
             at=at,
+            memo=self._memo,
         )
         return AttestedChannel(peer=peer, channel=ClientChannel(keys), collateral=collateral)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
+    from strongroom.verifier.memo import Memo
     from strongroom.verifier.policy import AppraisalPolicy
     from strongroom.verifier.result import AttestationResult
 
@@ -89,11 +90,13 @@ def attest_peer(
     expected_deployment: bytes | None,
     max_elapsed_seconds: float,
     at: datetime,
+    memo: Memo | None = None,
 ) -> AttestedPeer:
     """Appraise evidence and bind it to a session, or raise ``AppraisalRefused`` with the findings of both.
 
     ``expected_deployment`` is the pinned SHA-256 of the deployment key; ``None`` takes any deployment that the
-    policy's measurements allow, and the result says so. Malformed parts raise their ``Malformed`` error.
+    policy's measurements allow, and the result says so. ``memo`` spares repeated work on a platform known already
+    and decides nothing. Malformed parts raise their ``Malformed`` error.
     """
     quote = SgxQuote.from_bytes(evidence)
     claims = Claims.from_bytes(proof.claims)
@@ -104,7 +107,7 @@ def attest_peer(
     findings += _deployment(claims, signed, proof, expected_deployment, at_ms)
     result = None
     try:
-        result = appraise(evidence, collateral, policy, at=at)
+        result = appraise(evidence, collateral, policy, at=at, memo=memo)
     except AppraisalRefused as refusal:
         findings = [*refusal.findings, *findings]
     if result is not None:
