@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from strongroom.base.errors import Malformed, Misconfigured, NotAuthorised, RecordTampered
+from strongroom.base.errors import Malformed, Misconfigured, NotAuthorised, RecordTampered, StoreUnreachable
 from strongroom.client.api import AccountExists
 from strongroom.client.device import NewDevice, create_device, discard_device, unlocked_device
 from strongroom.client.profile import ProfileState, Trust, load_profile, profile_exists, save_profile
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from strongroom.client.device import Device
 
 __all__ = ["Credentials", "joined", "mark_ready", "prove_device", "registered"]
+
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -117,14 +119,26 @@ def joined(
         yield device
 
 
-def prove_device(store: StoreApi, device: Device) -> None:
-    """Prove this device in the present session; ``NotAuthorised`` when the vault does not know it."""
-    session = store.peer().session
+def prove_device(store: StoreApi, device: Device) -> bytes:
+    """Prove this device in the present session, and give that; ``NotAuthorised`` when the vault does not know it.
+
+    A store that was restarted since the channel was made answers in a new session, where the proof does not hold; it
+    is made again then, so that a refusal is always about the device.
+    """
     account_id = device.profile.account_id
-    signature = device.device_key.sign(api.DEVICE_PROOF_LABEL, api.device_proof(session, account_id))
-    store.prove_device(
-        api.DeviceSession(account_id=account_id, device_key=device.device_key.public, signature=signature)
-    )
+    for _ in range(_ATTEMPTS):
+        session = store.peer().session
+        signature = device.device_key.sign(api.DEVICE_PROOF_LABEL, api.device_proof(session, account_id))
+        try:
+            store.prove_device(
+                api.DeviceSession(account_id=account_id, device_key=device.device_key.public, signature=signature)
+            )
+        except NotAuthorised:
+            if store.peer().session == session:
+                raise
+        else:
+            return session
+    raise _restarting()
 
 
 def mark_ready(device: Device) -> Device:
@@ -196,15 +210,27 @@ def _is_ours(store: StoreApi, device: Device) -> bool:
 
 
 def _log_in(store: StoreApi, credentials: Credentials) -> tuple[api.AccountView, bytes]:
-    state, ke1 = opaque.client.start_login(credentials.password)
-    started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
-    try:
-        ke3, _, export_key = opaque.client.finish_login(
-            state, started.ke2, stretching=opaque.argon2id(credentials.cost)
-        )
-    except opaque.WrongPassword:
-        raise NotAuthorised("unknown account or wrong password") from None
-    return store.login_finish(api.LoginFinish(ke3=ke3)), export_key
+    for _ in range(_ATTEMPTS):
+        state, ke1 = opaque.client.start_login(credentials.password)
+        started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
+        session = store.peer().session
+        try:
+            ke3, _, export_key = opaque.client.finish_login(
+                state, started.ke2, stretching=opaque.argon2id(credentials.cost)
+            )
+        except opaque.WrongPassword:
+            raise NotAuthorised("unknown account or wrong password") from None
+        try:
+            return store.login_finish(api.LoginFinish(ke3=ke3)), export_key
+        except NotAuthorised:
+            if store.peer().session == session:
+                raise
+            # the store was restarted between the two halves, and nobody knows the first one any more
+    raise _restarting()
+
+
+def _restarting() -> StoreUnreachable:
+    return StoreUnreachable("the store is restarted again and again", hint="try again later")
 
 
 def _already_set_up() -> Misconfigured:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from strongroom.base.errors import Conflict, Malformed, Misconfigured, NotAuthorised
+from strongroom.base.errors import Conflict, Malformed, Misconfigured, NotAuthorised, StoreUnreachable
 from strongroom.client.account import mark_ready, prove_device
 from strongroom.client.profile import ProfileState
 from strongroom.client.vault import LocalVault
@@ -121,15 +121,20 @@ class _Driver:
         except NotAuthorised:
             if self._store.peer().session == self._proven:
                 raise
+            if self._joining:
+                raise StoreUnreachable(
+                    "the store was restarted in the middle of a login", hint="log in again: it goes on from there"
+                ) from None
             self._prove()
             return call()
 
     def _prove(self) -> None:
         session = self._store.peer().session
-        if self._joining or session == self._proven:
-            return  # a joining device speaks in the session that the password opened
-        prove_device(self._store, self._device)
-        self._proven = self._store.peer().session
+        if self._joining:
+            # a joining device speaks in the session that the password opened
+            self._proven = self._proven or session
+        elif session != self._proven:
+            self._proven = prove_device(self._store, self._device)
 
     def _joined(self) -> None:
         if self._joining:
