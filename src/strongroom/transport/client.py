@@ -183,8 +183,10 @@ def _refusal(status: int, content: bytes, retry_after: str) -> Exception:
     try:
         body = json.loads(content)
         code, message = str(body.get("error", "")), str(body.get("message", ""))[:200]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         code, message = "", ""
+    # a stranger's sentence may end up on a terminal: no control characters
+    message = "".join(character if character.isprintable() else "?" for character in message)
     if status == ChannelRefused.http_status and code == ChannelRefused.code:
         return ChannelRefused(message or "the service does not know the channel")
     if status == MalformedMessage.http_status and code == MalformedMessage.code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 import ipaddress
@@ -36,7 +37,7 @@ from strongroom.base.errors import (
 )
 from strongroom.channel.bhttp import MAX_MESSAGE_BYTES
 from strongroom.channel.client import ClientExchange
-from strongroom.channel.messages import MAX_ANSWER_BYTES, MAX_HELLO_BYTES
+from strongroom.channel.messages import MAX_ANSWER_BYTES, MAX_HELLO_BYTES, ClientHello
 from strongroom.testing.loopback import Loopback
 from strongroom.transport.asgi import CONTENT_TYPE, EXCHANGE_PATH, HEALTH_PATH, MESSAGE_PATH
 from strongroom.transport.client import AttestedTransport
@@ -542,6 +543,12 @@ def raw_server(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
         (b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 4\r\n\r\noops", StoreUnreachable, "status 502"),
         (b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\n[]", StoreUnreachable, "status 500"),
         (b"HTTP/1.1 421 No\r\ncontent-length: 2\r\n\r\n{}", StoreUnreachable, "status 421"),
+        (b"HTTP/1.1 500 No\r\ncontent-length: 4000\r\n\r\n" + b"[" * 4000, StoreUnreachable, "status 500$"),
+        (
+            b'HTTP/1.1 500 No\r\ncontent-length: 33\r\n\r\n{"message": "\\u001b[2J all well"}',
+            StoreUnreachable,
+            r"status 500: \?\[2J all well$",
+        ),
         (b"HTTP/1.1 204 No Content\r\n\r\n", StoreUnreachable, "status 204"),
         (b"HTTP/1.1 503 No\r\nretry-after: soon\r\ncontent-length: 2\r\n\r\n{}", StoreUnreachable, "status 503"),
     ],
@@ -699,3 +706,52 @@ def test_start_up_and_shutdown_go_to_the_application(enclave) -> None:
     with Loopback(enclave.service(application)) as url, client_of(url, enclave.terms()) as (client, _):
         assert client.get("/").status_code == 200
     assert events == ["lifespan.startup", "lifespan.shutdown"]
+
+
+def test_a_websocket_is_closed_and_a_request_that_breaks_off_is_malformed(enclave) -> None:
+    service = enclave.service()
+
+    async def call(scope: dict, *messages: dict) -> list[dict]:
+        sent: list[dict] = []
+        coming = iter(messages)
+
+        async def receive() -> dict:
+            return next(coming)
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        await service(scope, receive, send)
+        return sent
+
+    assert asyncio.run(call({"type": "websocket"})) == [{"type": "websocket.close", "code": 1003}]
+    broken = call(
+        {"type": "http", "method": "POST", "path": EXCHANGE_PATH},
+        {"type": "http.request", "body": b"\xa7", "more_body": True},
+        {"type": "http.disconnect"},
+    )
+    start, body = asyncio.run(broken)
+    assert start["status"] == 400
+    assert b"ended early" in body["body"]
+    assert enclave.quotes == 0
+
+
+def test_a_client_keeps_few_sets_of_collateral_and_names_those_it_keeps(enclave) -> None:
+    clock = FakeClock()
+    hellos: list[ClientHello] = []
+
+    async def reading(scope, receive, send):
+        async def heard():
+            message = await receive()
+            if scope.get("path") == EXCHANGE_PATH:
+                hellos.append(ClientHello.from_bytes(message["body"]))
+            return message
+
+        await service(scope, heard, send)
+
+    service = enclave.service(clock=clock)
+    with Loopback(reading) as url, client_of(url, enclave.terms(), clock=clock) as (_, transport):
+        for day in range(7):
+            clock.instant = AT + dt.timedelta(days=day)
+            transport.peer()
+    assert [len(hello.known_collateral) for hello in hellos] == [0, 1, 2, 3, 4, 4, 4]
