@@ -28,6 +28,7 @@ __all__ = [
     "MalformedMessage",
     "MalformedQuote",
     "MalformedRecord",
+    "MalformedToken",
     "Misbehaviour",
     "Misconfigured",
     "NotAuthorised",
@@ -106,6 +107,12 @@ class MalformedMessage(Malformed):
     """Not a message of the attested channel or of the store's interface."""
 
     code = "malformed-message"
+
+
+class MalformedToken(Malformed):
+    """Not a signed attestation result."""
+
+    code = "malformed-token"
 
 
 class AppraisalRefused(StrongroomError):
