@@ -16,6 +16,7 @@ instants = st.integers(0, 250_000_000_000).map(
     lambda seconds: datetime(1, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
 )
 QUOTES = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("sgx/*/*.quote.bin"))
+TDX_QUOTES = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("tdx/*/*.quote.bin"))
 
 
 class Verdict(TypedDict, total=False):
@@ -24,13 +25,16 @@ class Verdict(TypedDict, total=False):
     unix_time: int
     platform: str
     quoting_enclave: str
+    tdx_module: str
     debug: bool
     dcap_qvl: str
     status: str
     advisories: int
 
 
-VERDICTS: list[Verdict] = json.loads((VECTORS / "verdicts.json").read_text())
+_ALL: list[Verdict] = json.loads((VECTORS / "verdicts.json").read_text())
+VERDICTS = [verdict for verdict in _ALL if verdict["quote"].startswith("sgx/")]
+TDX_VERDICTS = [verdict for verdict in _ALL if verdict["quote"].startswith("tdx/")]
 
 
 def read(name: str) -> bytes:

@@ -1,0 +1,205 @@
+"""What quotes of all versions have in common: the header, and the signatures from the PCK down to the report body.
+
+Source: Intel SGX ECDSA Quote Library API, appendix A.4; Intel TDX DCAP Quoting Library API, appendix A.3. Numbers are
+little-endian; signatures are r and s, keys x and y, big-endian. It judges nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Protocol, TypedDict
+
+from strongroom.base.cursor import ByteCursor
+from strongroom.base.errors import MalformedQuote
+from strongroom.formats.sgx_report import REPORT_BYTES, SgxReport
+
+__all__ = [
+    "INTEL_QE_VENDOR_ID",
+    "MAX_QUOTE_BYTES",
+    "PCK_CERTIFICATE_CHAIN",
+    "QuoteHeader",
+    "Signatures",
+    "TeeType",
+    "begin",
+    "exact",
+    "read_signatures",
+    "write_signatures",
+]
+
+MAX_QUOTE_BYTES: Final = 256 * 1024  # 64 KiB of QE data and 64 KiB of certificates fit; genuine quotes have 5 to 8 KB
+INTEL_QE_VENDOR_ID: Final = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
+PCK_CERTIFICATE_CHAIN: Final = 5  # certification data type: leaf, intermediate and root in PEM
+
+_VERSIONS: Final = (3, 4, 5)
+_ECDSA_P256: Final = 2
+_QE_REPORT: Final = 6  # certification data type: the QE's report and its signature, with other data inside
+_LAST_CERTIFICATION_DATA_TYPE: Final = 7
+
+
+class TeeType(IntEnum):
+    """Which kind of trusted execution environment a quote is of."""
+
+    SGX = 0
+    TDX = 0x81
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteHeader:
+    """The header, 48 bytes. The attestation key type is always 2 (ECDSA over P-256).
+
+    ``qe_svn`` and ``pce_svn`` are what the host wrote; the SVN that counts for the PCE is in the PCK certificate.
+    """
+
+    qe_svn: int
+    pce_svn: int
+    qe_vendor_id: bytes
+    user_data: bytes
+    version: int = 3
+    tee_type: TeeType = TeeType.SGX
+
+    @classmethod
+    def read(cls, cursor: ByteCursor) -> QuoteHeader:
+        """Read 48 bytes; ``MalformedQuote`` for another version, key type or TEE type."""
+        version = cursor.u16("version")
+        if version not in _VERSIONS:
+            raise cursor.fail(f"quote version {version} is unknown")
+        key_type = cursor.u16("attestation key type")
+        if key_type != _ECDSA_P256:
+            raise cursor.fail(f"attestation key type {key_type} is not 2 (ECDSA over P-256)")
+        number = cursor.u32("TEE type")
+        if version == 3 and number:
+            raise cursor.fail(f"TEE type {number:#x} in a quote of version 3, which is of SGX only")
+        if number not in (TeeType.SGX, TeeType.TDX):
+            raise cursor.fail(f"TEE type {number:#x} is neither 0 (SGX) nor 0x81 (TDX)")
+        return cls(
+            qe_svn=cursor.u16("QE SVN"),
+            pce_svn=cursor.u16("PCE SVN"),
+            qe_vendor_id=cursor.take(16, "QE vendor id"),
+            user_data=cursor.take(20, "user data"),
+            version=version,
+            tee_type=TeeType(number),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Write the 48 bytes."""
+        constants = self.version.to_bytes(2, "little") + _ECDSA_P256.to_bytes(2, "little")
+        numbers = self.tee_type.to_bytes(4, "little") + self.qe_svn.to_bytes(2, "little")
+        numbers += self.pce_svn.to_bytes(2, "little")
+        return constants + numbers + exact(self.qe_vendor_id, 16) + exact(self.user_data, 20)
+
+
+class Signatures(TypedDict):
+    """The fields of a signature section."""
+
+    signature: bytes
+    attestation_key: bytes
+    qe_report: SgxReport
+    qe_report_signature: bytes
+    qe_auth_data: bytes
+    certification_data_type: int
+    certification_data: bytes
+    padding: int
+
+
+class _Signed(Protocol):
+    """A quote whose signature section can be written."""
+
+    @property
+    def signature(self) -> bytes: ...
+    @property
+    def attestation_key(self) -> bytes: ...
+    @property
+    def qe_report(self) -> SgxReport: ...
+    @property
+    def qe_report_signature(self) -> bytes: ...
+    @property
+    def qe_auth_data(self) -> bytes: ...
+    @property
+    def certification_data_type(self) -> int: ...
+    @property
+    def certification_data(self) -> bytes: ...
+    @property
+    def padding(self) -> int: ...
+
+
+def begin(data: bytes) -> ByteCursor:
+    """Start to read a quote, or raise ``MalformedQuote`` for too many bytes and for a CBOR Web Token."""
+    if len(data) > MAX_QUOTE_BYTES:
+        raise MalformedQuote(f"{len(data)} bytes, at most {MAX_QUOTE_BYTES} are read", path="quote")
+    # Platforms with DICE attestation make TDX quotes as CBOR Web Tokens (RFC 8392): CWT tag 61, COSE_Sign1 tag 18, or
+    # a bare COSE_Sign1 array whose first element is a byte string
+    if data[:2] == b"\xd8\x3d" or data[:1] == b"\xd2" or (data[:1] == b"\x84" and data[1:2] and data[1] >> 5 == 2):
+        rule = "a quote in the form of a CBOR Web Token (DICE-based attestation) is not supported yet"
+        raise MalformedQuote(rule, path="quote", offset=0)
+    return ByteCursor(data, path="quote", error=MalformedQuote)
+
+
+def read_signatures(cursor: ByteCursor, *, nested: bool) -> Signatures:
+    """Read what follows the report body to the end; bytes after the signature section must be zero.
+
+    ``nested`` is the form of versions 4 and 5: the QE's part is certification data of type 6, with the PCK's inside.
+    """
+    section = _part(cursor, cursor.u32("signature section's size"), "signature section", "quote.signature")
+    tail = cursor.rest()
+    if tail.count(0) != len(tail):
+        raise cursor.fail(f"{len(tail)} bytes after the signature section are not all zero")
+    signature = section.take(64, "quote signature")
+    attestation_key = section.take(64, "attestation key")
+    if nested:
+        outer_type = section.u16("certification data type")
+        if outer_type != _QE_REPORT:
+            raise section.fail(f"certification data type {outer_type} is not 6 (the QE's report)")
+        inner = _part(section, section.u32("certification data's size"), "certification data", "quote.certification")
+        section.expect_end()
+        section = inner
+    qe_report = SgxReport.from_bytes(section.take(REPORT_BYTES, "QE report"), path="quote.qe_report")
+    qe_report_signature = section.take(64, "QE report signature")
+    qe_auth_data = section.take(section.u16("QE authentication data's size"), "QE authentication data")
+    certification_data_type = section.u16("certification data type")
+    if not 1 <= certification_data_type <= _LAST_CERTIFICATION_DATA_TYPE:
+        raise section.fail(f"certification data type {certification_data_type} is unknown")
+    if nested and certification_data_type == _QE_REPORT:
+        raise section.fail("certification data of type 6 inside of type 6")
+    certification_data = section.take(section.u32("certification data's size"), "certification data")
+    section.expect_end()
+    return Signatures(
+        signature=signature,
+        attestation_key=attestation_key,
+        qe_report=qe_report,
+        qe_report_signature=qe_report_signature,
+        qe_auth_data=qe_auth_data,
+        certification_data_type=certification_data_type,
+        certification_data=certification_data,
+        padding=len(tail),
+    )
+
+
+def write_signatures(quote: _Signed, *, nested: bool) -> bytes:
+    """Write the signature section, its size first and the zeros last; ``ValueError`` for a field of a wrong length."""
+    certified = b"".join(
+        (
+            quote.qe_report.to_bytes(),
+            exact(quote.qe_report_signature, 64),
+            len(quote.qe_auth_data).to_bytes(2, "little"),
+            quote.qe_auth_data,
+            quote.certification_data_type.to_bytes(2, "little"),
+            len(quote.certification_data).to_bytes(4, "little"),
+            quote.certification_data,
+        )
+    )
+    if nested:
+        certified = _QE_REPORT.to_bytes(2, "little") + len(certified).to_bytes(4, "little") + certified
+    section = exact(quote.signature, 64) + exact(quote.attestation_key, 64) + certified
+    return len(section).to_bytes(4, "little") + section + bytes(quote.padding)
+
+
+def exact(value: bytes, length: int) -> bytes:
+    """Give the value back when it has this length; ``ValueError`` when not."""
+    if len(value) != length:
+        raise ValueError(f"{len(value)} bytes where {length} belong")
+    return value
+
+
+def _part(cursor: ByteCursor, size: int, field: str, path: str) -> ByteCursor:
+    return ByteCursor(cursor.take(size, field), path=path, error=MalformedQuote)
