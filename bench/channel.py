@@ -29,6 +29,7 @@ from strongroom.crypto.hashing import sha256
 from strongroom.storage.memory import MemoryRecordStore
 from strongroom.store.deployment import Deployment
 from strongroom.verifier.anchors import Anchor
+from strongroom.verifier.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,10 +62,11 @@ class Bench:
         policy = standing_policy(measure_store(), simulated_root=root)
         self.terms = ClientTerms(policy=policy, deployment=deployment.deployment_id)
         self.known: dict[bytes, bytes] = {}
+        self.memo = Memo(capacity=1000)
 
     def answers(self, clients: int) -> list[tuple[ClientExchange, bytes]]:
         """One batch of exchanges: what each client sent and what it gets back."""
-        begun = [ClientExchange(self.terms, collateral=self.known) for _ in range(clients)]
+        begun = [ClientExchange(self.terms, collateral=self.known, memo=self.memo) for _ in range(clients)]
         return list(zip(begun, self.serve([exchange.hello for exchange in begun]), strict=True))
 
     def serve(self, hellos: list[bytes]) -> list[bytes]:

@@ -47,29 +47,21 @@ def login(
 
     Example: strongroom login strongroom1:… --username me@example.com
     """
-    from strongroom.cli.output import emit, emit_json, note
+    from strongroom.cli.output import emit, emit_json
     from strongroom.cli.prompts import read_account_secret, read_password
-    from strongroom.cli.wanted import Wanted, connect
+    from strongroom.cli.wanted import Wanted, met
     from strongroom.client.account import Credentials, joined
     from strongroom.client.driver import sync_device
     from strongroom.records.account_secret import AccountSecret
 
     directory = home_directory(home)
     wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-    store = connect(wanted)
-    try:
-        peer = store.peer()  # the verdict comes before the password is even asked for
-        if peer.result.simulated:
-            note("simulated platform: this store proves no hardware")
-        if not peer.deployment_pinned:
-            note("this deployment is seen for the first time; from now on it is expected")
+    with met(wanted) as (store, trust):
         credentials = Credentials(username=username, password=read_password(password_file))
         account_secret = AccountSecret.parse(read_account_secret(account_secret_file))
-        with joined(directory, store, credentials, wanted.trust(peer), account_secret) as device:
+        with joined(directory, store, credentials, trust, account_secret) as device:
             summary = sync_device(device, store)
             device_key = device.device_key.public.hex()
-    finally:
-        store.close()
     if as_json:
         emit_json({"username": username, "device": device_key, "pulled": summary.pulled, "home": str(directory)})
     else:

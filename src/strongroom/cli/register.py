@@ -48,7 +48,7 @@ def register(
     """
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.cli.prompts import read_password
-    from strongroom.cli.wanted import Wanted, connect
+    from strongroom.cli.wanted import Wanted, met
     from strongroom.client.account import Credentials, registered
     from strongroom.client.driver import sync_device
     from strongroom.client.recovery_kit import recovery_kit_text
@@ -56,24 +56,16 @@ def register(
 
     directory = home_directory(home)
     wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-    store = connect(wanted)
-    try:
-        peer = store.peer()  # the verdict comes before the password is even asked for
-        if peer.result.simulated:
-            note("simulated platform: this store proves no hardware")
-        if not peer.deployment_pinned:
-            note("this deployment is seen for the first time; from now on it is expected")
+    kit = recovery_kit or directory / "recovery-kit.txt"
+
+    def keep_kit(device: Device) -> None:
+        write_private_file(kit, recovery_kit_text(device).encode())
+
+    with met(wanted) as (store, trust):
         credentials = Credentials(username=username, password=read_password(password_file, confirm=True))
-        kit = recovery_kit or directory / "recovery-kit.txt"
-
-        def keep_kit(device: Device) -> None:
-            write_private_file(kit, recovery_kit_text(device).encode())
-
-        with registered(directory, store, credentials, wanted.trust(peer), before_ready=keep_kit) as device:
+        with registered(directory, store, credentials, trust, before_ready=keep_kit) as device:
             sync_device(device, store)
             device_key = device.device_key.public.hex()
-    finally:
-        store.close()
     if as_json:
         emit_json({"username": username, "device": device_key, "recovery_kit": str(kit), "home": str(directory)})
     else:

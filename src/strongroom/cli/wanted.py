@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import Misconfigured
 from strongroom.channel.client import ClientTerms
 from strongroom.cli.measured import measure_store
+from strongroom.cli.output import note
 from strongroom.client.api import StoreApi
 from strongroom.client.invitation import Invitation
 from strongroom.client.profile import Trust
@@ -18,12 +20,13 @@ from strongroom.verifier.anchors import Anchor
 from strongroom.verifier.policy_file import from_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from strongroom.verifier.binding import AttestedPeer
     from strongroom.verifier.policy import AppraisalPolicy
 
-__all__ = ["Wanted", "connect", "open_store", "read_file"]
+__all__ = ["Wanted", "connect", "met", "open_store", "read_file"]
 
 _MAX_FILE_BYTES: Final = 1024 * 1024
 
@@ -74,6 +77,24 @@ def connect(wanted: Wanted) -> StoreApi:
     """Give a way to the store on these terms. Nothing is sent yet."""
     terms = ClientTerms(policy=wanted.appraisal_policy(), deployment=wanted.deployment)
     return StoreApi(AttestedTransport(wanted.url, terms, clock=SystemClock()))
+
+
+@contextmanager
+def met(wanted: Wanted) -> Iterator[tuple[StoreApi, Trust]]:
+    """Meet a store: attest it, say what a person should know of it, and give the way to it with what to pin.
+
+    The verdict comes before a password is even asked for.
+    """
+    store = connect(wanted)
+    try:
+        peer = store.peer()
+        if peer.result.simulated:
+            note("simulated platform: this store proves no hardware")
+        if not peer.deployment_pinned:
+            note("this deployment is seen for the first time; from now on it is expected")
+        yield store, wanted.trust(peer)
+    finally:
+        store.close()
 
 
 def open_store(trust: Trust) -> StoreApi:

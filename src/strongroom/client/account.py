@@ -21,7 +21,7 @@ from strongroom.crypto import opaque
 from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile
 from strongroom.formats import store_api as api
 from strongroom.records.account_secret import AccountSecret
-from strongroom.records.keys import FIRST_EPOCH, AccountRootKey, new_vault_id
+from strongroom.records.keys import FIRST_EPOCH, AccountRootKey
 from strongroom.records.wrapping import unwrap_root_key, wrap_root_key
 from strongroom.vaultlog.chain import ChainState, authorise_device
 
@@ -99,6 +99,8 @@ def joined(
     )
     if root_key.signing_key().public != view.account_key:
         raise RecordTampered("the store shows another account key than the account's own")
+    if root_key.first_vault() != view.vault_id:
+        raise RecordTampered("the store shows another vault than the account's own")
     if profile_exists(home):
         profile = load_profile(home)
         if profile.state is not ProfileState.JOINING or profile.account_id != view.account_id:
@@ -158,11 +160,12 @@ def _pending(home: Path, credentials: Credentials, trust: Trust) -> Iterator[Dev
         with unlocked_device(home, credentials.password, accepted=(credentials.cost,)) as device:
             yield device
         return
+    root_key = AccountRootKey.generate()
     new = NewDevice(
         username=credentials.username,
         account_id=os.urandom(16),
-        vault_id=new_vault_id(),
-        root_key=AccountRootKey.generate(),
+        vault_id=root_key.first_vault(),
+        root_key=root_key,
         account_secret=AccountSecret.generate(),
         trust=trust,
         state=ProfileState.REGISTERING,

@@ -20,7 +20,6 @@ __all__ = [
     "AccountRootKey",
     "VaultKey",
     "new_record_id",
-    "new_vault_id",
 ]
 
 VAULT_ID_BYTES: Final = 16
@@ -28,14 +27,10 @@ RECORD_ID_BYTES: Final = 16
 FIRST_EPOCH: Final = 1  # of the account's and of every vault's keys; a rotation counts up
 
 _SIGNING_LABEL: Final = "strongroom account signing key v1"
+_FIRST_VAULT_LABEL: Final = "strongroom first vault v1"
 _VAULT_LABEL: Final = "strongroom vault key v1"
 _RECORD_LABEL: Final = "strongroom record key v1"
 _LOCAL_LABEL: Final = "strongroom local store key v1"
-
-
-def new_vault_id() -> bytes:
-    """Draw the identifier of a new vault."""
-    return secrets.token_bytes(VAULT_ID_BYTES)
 
 
 def new_record_id() -> bytes:
@@ -80,6 +75,13 @@ class AccountRootKey:
     def signing_key(self, *, epoch: int = FIRST_EPOCH) -> SigningKey:
         """Derive the account signing key, which admits devices to the account's vaults."""
         return SigningKey.from_seed(derive(self._key, _SIGNING_LABEL, _number(epoch)))
+
+    def first_vault(self) -> bytes:
+        """Derive the identifier of the account's own vault (16 bytes).
+
+        Derived and not drawn, so that a new device knows it before the store names it, and cannot be led to another.
+        """
+        return derive(self._key, _FIRST_VAULT_LABEL, length=VAULT_ID_BYTES)
 
     def vault_key(self, vault: bytes, *, epoch: int) -> VaultKey:
         """Derive the key of one vault in one epoch."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from strongroom.records.keys import FIRST_EPOCH, AccountRootKey, new_record_id, new_vault_id
+from strongroom.records.keys import FIRST_EPOCH, AccountRootKey, new_record_id
 
 ROOT = AccountRootKey(bytes(32))
 
@@ -37,5 +37,12 @@ def test_a_root_key_has_32_bytes():
 
 
 def test_identifiers_are_drawn():
-    assert len(new_vault_id()) == len(new_record_id()) == 16
+    assert len(new_record_id()) == 16
     assert new_record_id() != new_record_id()
+
+
+def test_the_first_vault_s_identifier_follows_from_the_root_key() -> None:
+    root = AccountRootKey.generate()
+    assert root.first_vault() == AccountRootKey(root.secret).first_vault()
+    assert len(root.first_vault()) == 16
+    assert root.first_vault() != AccountRootKey.generate().first_vault()
