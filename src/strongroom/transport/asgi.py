@@ -95,6 +95,7 @@ class AttestedService:
         return 404, b'{"error":"not-found"}', "application/json"
 
     async def _exchange(self, hello: bytes) -> bytes:
+        self._channels.require_room()
         now = self._clock.now()
         exchange = ServerExchange(
             hello,

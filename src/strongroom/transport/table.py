@@ -53,13 +53,16 @@ class ChannelTable:
     def __len__(self) -> int:
         return len(self._unconfirmed) + len(self._confirmed)
 
+    def require_room(self) -> None:
+        """Raise ``Unavailable`` when there are too many live channels, before a quote is spent on one more."""
+        with self._lock:
+            self._make_room(self._clock.monotonic())
+
     def add(self, channel: ServerChannel) -> None:
         """Remember a channel; raises ``Unavailable`` when there are too many live ones."""
         now = self._clock.monotonic()
         with self._lock:
-            self._drop_expired(now)
-            if len(self) >= self._limits.max_channels:
-                raise Unavailable("too many open channels", retry_after_seconds=self._limits.unconfirmed_seconds)
+            self._make_room(now)
             self._unconfirmed[channel.channel_id] = OpenChannel(channel=channel, opened=now, used=now)
 
     def find(self, channel_id: bytes) -> OpenChannel:
@@ -88,6 +91,11 @@ class ChannelTable:
     def _expired(self, entry: OpenChannel, now: float) -> bool:
         idle = self._limits.idle_seconds if entry.channel.confirmed else self._limits.unconfirmed_seconds
         return now - entry.used > idle or now - entry.opened > self._limits.lifetime_seconds
+
+    def _make_room(self, now: float) -> None:
+        self._drop_expired(now)
+        if len(self) >= self._limits.max_channels:
+            raise Unavailable("too many open channels", retry_after_seconds=self._limits.unconfirmed_seconds)
 
     def _drop_expired(self, now: float) -> None:
         # in order of use, so the stale ones come first; one that is only too old waits until it is idle or named

@@ -415,6 +415,7 @@ def test_a_full_table_answers_503_and_when_to_come_back(enclave) -> None:
     with Loopback(service) as url:
         hello = ClientExchange(enclave.terms()).hello
         assert [post(url, EXCHANGE_PATH, hello).status_code for _ in range(3)] == [200, 200, 503]
+        assert enclave.quotes == 2  # none is spent on a client for whom there is no room
         refused = post(url, EXCHANGE_PATH, hello)
         assert refused.headers["retry-after"] == "120"
         assert refused.json()["error"] == "unavailable"
