@@ -4,13 +4,16 @@ from strongroom.verifier.anchors import INTEL_SGX_ROOT, Anchor
 from strongroom.verifier.appraisal import appraise, assess
 from strongroom.verifier.memo import Memo
 from strongroom.verifier.policy import ANY, AppraisalPolicy, SignerRule, TcbRule
+from strongroom.verifier.policy_compose import AllOf, AnyOf
 from strongroom.verifier.result import Advisory, Assessment, AttestationResult
 
 __all__ = [
     "ANY",
     "INTEL_SGX_ROOT",
     "Advisory",
+    "AllOf",
     "Anchor",
+    "AnyOf",
     "AppraisalPolicy",
     "Assessment",
     "AttestationResult",

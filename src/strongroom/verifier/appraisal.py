@@ -23,6 +23,8 @@ from strongroom.verifier.chains import Chain, Kind, judge_chain, judge_one_root
 from strongroom.verifier.documents import judge_qe_identity, judge_tcb_info
 from strongroom.verifier.inquiry import Inquiry
 from strongroom.verifier.memo import Memo
+from strongroom.verifier.policy import AppraisalPolicy
+from strongroom.verifier.policy_compose import judge_composition
 from strongroom.verifier.quoting_enclave import judge_quote, judge_quoting_enclave
 from strongroom.verifier.result import (
     Advisory,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from strongroom.formats.tcb_info import TcbLevel
     from strongroom.formats.tcb_levels import IsvSvnLevel
     from strongroom.verifier.anchors import Anchor
-    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.policy_compose import Policy
 
 __all__ = ["KIND", "appraise", "assess"]
 
@@ -55,13 +57,16 @@ T = TypeVar("T")
 
 
 def appraise(
-    evidence: bytes, collateral: Collateral, policy: AppraisalPolicy, *, at: datetime, memo: Memo | None = None
+    evidence: bytes, collateral: Collateral, policy: Policy, *, at: datetime, memo: Memo | None = None
 ) -> AttestationResult:
-    """Judge evidence under a policy at an instant.
+    """Judge evidence under a policy, or a composition of policies, at an instant.
 
     ``memo`` spares signatures and parsing that were done before; it never changes a verdict. Raises
     ``AppraisalRefused`` with every finding, ``MalformedQuote``, ``MalformedCollateral``.
     """
+    if not isinstance(policy, AppraisalPolicy):
+        shared = memo or Memo(capacity=64)
+        return judge_composition(policy, lambda part: appraise(evidence, collateral, part, at=at, memo=shared))
     inquiry = Inquiry(
         anchors=policy.anchors, memo=memo or Memo(capacity=64), at=at, grace=policy.expired_collateral_grace
     )

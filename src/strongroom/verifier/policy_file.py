@@ -5,48 +5,74 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from strongroom.base.errors import Misconfigured
-from strongroom.formats.measurements import MEASUREMENT_BYTES, MrEnclave, MrSigner
+from strongroom.formats.measurements import (
+    MEASUREMENT_BYTES,
+    TD_MEASUREMENT_BYTES,
+    MrEnclave,
+    MrSeam,
+    MrSigner,
+    MrTd,
+)
 from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.verifier.anchors import INTEL_SGX_ROOT, Anchor
-from strongroom.verifier.policy import ANY, PPID_BYTES, AnyValue, AppraisalPolicy, SignerRule, TcbRule
+from strongroom.verifier.policy import (
+    ANY,
+    PLATFORM_FLAGS,
+    PPID_BYTES,
+    TD_MEASUREMENTS,
+    AnyValue,
+    AppraisalPolicy,
+    SignerRule,
+    TcbRule,
+    TdAttributes,
+    TdRule,
+)
 
-__all__ = ["BUILT_IN_ANCHORS", "from_toml", "to_toml"]
+__all__ = ["BUILT_IN_ANCHORS", "MAX_FILE_BYTES", "from_table", "from_toml", "to_toml"]
 
 BUILT_IN_ANCHORS: Final = {"intel-sgx": INTEL_SGX_ROOT}
 """Anchors that a policy file can name instead of spelling out."""
 
-_MAX_FILE_BYTES: Final = 1024 * 1024
+MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_SECONDS: Final = 10 * 366 * 86400
 T = TypeVar("T")
 
 
 def from_toml(data: bytes) -> AppraisalPolicy:
     """Read a policy file, or raise ``Misconfigured`` naming the setting."""
-    if len(data) > _MAX_FILE_BYTES:
-        raise Misconfigured(f"the policy file has {len(data)} bytes, at most {_MAX_FILE_BYTES} are read")
+    if len(data) > MAX_FILE_BYTES:
+        raise Misconfigured(f"the policy file has {len(data)} bytes, at most {MAX_FILE_BYTES} are read")
     try:
         table = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise Misconfigured(f"the policy file is not TOML: {error}") from error
-    settings = _Settings(table, "")
+    return from_table(table, "")
+
+
+def from_table(table: object, path: str) -> AppraisalPolicy:
+    """Read a policy that is a table of a TOML file, or raise ``Misconfigured`` naming the setting under ``path``."""
+    settings = _Settings(table, path)
     settings.exactly("version", 1)
-    age = settings.any_or_number("maximum_collateral_age_seconds", at_most=_MAX_SECONDS)
     policy = AppraisalPolicy(
-        anchors=tuple(_anchor(item, f"anchors[{i}]") for i, item in enumerate(settings.items("anchors"))),
+        anchors=tuple(_anchor(item, settings.below("anchors", i)) for i, item in enumerate(settings.items("anchors"))),
         accept_simulated_platform=settings.boolean("accept_simulated_platform"),
         accept_debug_enclaves=settings.boolean("accept_debug_enclaves"),
         mr_enclaves=frozenset(map(MrEnclave, settings.digests("mr_enclaves", MEASUREMENT_BYTES))),
-        signers=tuple(_signer(item, f"signers[{i}]") for i, item in enumerate(settings.items("signers"))),
-        tcb=tuple(_tcb_rule(item, f"tcb[{i}]") for i, item in enumerate(settings.items("tcb"))),
+        signers=tuple(_signer(item, settings.below("signers", i)) for i, item in enumerate(settings.items("signers"))),
+        trust_domains=tuple(
+            _td_rule(item, f"trust_domains[{i}]") for i, item in enumerate(settings.items("trust_domains"))
+        ),
+        tcb=tuple(_tcb_rule(item, settings.below("tcb", i)) for i, item in enumerate(settings.items("tcb"))),
         minimum_tcb_evaluation_data_number=settings.number("minimum_tcb_evaluation_data_number", at_most=0xFFFFFFFF),
-        maximum_collateral_age=age if isinstance(age, AnyValue) else timedelta(seconds=age),
+        maximum_collateral_age=settings.any_or_seconds("maximum_collateral_age_seconds"),
         expired_collateral_grace=timedelta(
             seconds=settings.number("expired_collateral_grace_seconds", at_most=_MAX_SECONDS)
         ),
         platforms=settings.any_or_digests("platforms", PPID_BYTES),
+        **{name: settings.any_or_boolean(name) for name in PLATFORM_FLAGS},
     )
     settings.done()
     return policy
@@ -54,21 +80,25 @@ def from_toml(data: bytes) -> AppraisalPolicy:
 
 def to_toml(policy: AppraisalPolicy) -> bytes:
     """Write a policy file that reads back as the same policy."""
-    age = policy.maximum_collateral_age
     lines = [
         "version = 1",
         f"accept_simulated_platform = {_flag(policy.accept_simulated_platform)}",
         f"accept_debug_enclaves = {_flag(policy.accept_debug_enclaves)}",
         f"mr_enclaves = {_texts(sorted(item.hex() for item in policy.mr_enclaves))}",
         f"minimum_tcb_evaluation_data_number = {policy.minimum_tcb_evaluation_data_number}",
-        f"maximum_collateral_age_seconds = {_text('any') if age is ANY else int(age.total_seconds())}",
+        f"maximum_collateral_age_seconds = {_any_or_seconds(policy.maximum_collateral_age)}",
         f"expired_collateral_grace_seconds = {int(policy.expired_collateral_grace.total_seconds())}",
         f"platforms = {_any_or_digests(policy.platforms)}",
     ]
+    for name in PLATFORM_FLAGS:
+        wanted: bool | AnyValue = getattr(policy, name)
+        lines.append(f"{name} = {_text('any') if wanted is ANY else _flag(wanted)}")
     if not policy.anchors:
         lines.append("anchors = []")
     if not policy.signers:
         lines.append("signers = []")
+    if not policy.trust_domains:
+        lines.append("trust_domains = []")
     if not policy.tcb:
         lines.append("tcb = []")
     for anchor in policy.anchors:
@@ -88,14 +118,24 @@ def to_toml(policy: AppraisalPolicy) -> bytes:
             f"isv_prod_id = {signer.isv_prod_id}",
             f"minimum_isv_svn = {signer.minimum_isv_svn}",
         ]
+    for domain in policy.trust_domains:
+        lines += ["", "[[trust_domains]]"]
+        lines += [f"{name} = {_any_or_digest(getattr(domain, name))}" for name in TD_MEASUREMENTS]
+        lines += [
+            f"mr_seam = {_any_or_digests(domain.mr_seam)}",
+            f"accepted_attributes = {_texts(list(domain.accepted_attributes.names))}",
+            f"require_sept_ve_disable = {_flag(domain.require_sept_ve_disable)}",
+            f"accept_seam_attributes = {_flag(domain.accept_seam_attributes)}",
+        ]
     for rule in policy.tcb:
         advisories = _text("any") if rule.advisories is ANY else _texts(sorted(rule.advisories))
         lines += [
             "",
             "[[tcb]]",
             f"status = {_text(rule.status.value)}",
-            f"mr_enclave = {_text('any' if rule.mr_enclave is ANY else rule.mr_enclave.hex())}",
+            f"measurement = {_any_or_digest(rule.measurement)}",
             f"advisories = {advisories}",
+            f"maximum_tcb_age_seconds = {_any_or_seconds(rule.maximum_tcb_age)}",
         ]
     return ("\n".join(lines) + "\n").encode()
 
@@ -108,6 +148,9 @@ class _Settings:
             raise Misconfigured("not a table", setting=path)
         self._left = dict(table)
         self._path = path
+
+    def below(self, name: str, index: int) -> str:
+        return f"{self._path}.{name}[{index}]" if self._path else f"{name}[{index}]"
 
     def fail(self, name: str, rule: str) -> Misconfigured:
         where = f"{self._path}.{name}" if self._path else name
@@ -159,8 +202,22 @@ class _Settings:
             return True
         return False
 
-    def any_or_number(self, name: str, *, at_most: int) -> int | AnyValue:
-        return ANY if self.is_any(name) else self.number(name, at_most=at_most)
+    def any_or_seconds(self, name: str) -> timedelta | AnyValue:
+        return ANY if self.is_any(name) else timedelta(seconds=self.number(name, at_most=_MAX_SECONDS))
+
+    def any_or_boolean(self, name: str) -> bool | AnyValue:
+        return ANY if self.is_any(name) else self.boolean(name)
+
+    def any_or_digest(self, name: str, length: int) -> bytes | AnyValue:
+        return ANY if self.is_any(name) else self.digest(name, length)
+
+    def any_or_measurement(self, name: str) -> MrEnclave | MrTd | AnyValue:
+        if self.is_any(name):
+            return ANY
+        text = self.text(name)
+        if len(text) == 2 * TD_MEASUREMENT_BYTES:
+            return MrTd(self._digest(name, text, TD_MEASUREMENT_BYTES))
+        return MrEnclave(self._digest(name, text, MEASUREMENT_BYTES))
 
     def any_or_digests(self, name: str, length: int) -> frozenset[bytes] | AnyValue:
         return ANY if self.is_any(name) else frozenset(self.digests(name, length))
@@ -202,6 +259,28 @@ def _signer(item: object, path: str) -> SignerRule:
     return rule
 
 
+def _td_rule(item: object, path: str) -> TdRule:
+    settings = _Settings(item, path)
+    measurements: dict[str, Any] = {
+        name: settings.any_or_digest(name, TD_MEASUREMENT_BYTES) for name in TD_MEASUREMENTS
+    }
+    modules = settings.any_or_digests("mr_seam", TD_MEASUREMENT_BYTES)
+    attributes = TdAttributes(0)
+    for name in settings.texts("accepted_attributes"):
+        if name not in TdAttributes.__members__:
+            raise settings.fail("accepted_attributes", f"holds {name!r}, which is no attribute")
+        attributes |= TdAttributes[name]
+    rule = TdRule(
+        **measurements,
+        mr_seam=modules if isinstance(modules, AnyValue) else frozenset(map(MrSeam, modules)),
+        accepted_attributes=attributes,
+        require_sept_ve_disable=settings.boolean("require_sept_ve_disable"),
+        accept_seam_attributes=settings.boolean("accept_seam_attributes"),
+    )
+    settings.done()
+    return rule
+
+
 def _tcb_rule(item: object, path: str) -> TcbRule:
     settings = _Settings(item, path)
     name = settings.text("status")
@@ -209,12 +288,13 @@ def _tcb_rule(item: object, path: str) -> TcbRule:
         status = TcbStatus(name)
     except ValueError:
         raise settings.fail("status", f"is {name!r}, which is no TCB status") from None
-    any_enclave = settings.is_any("mr_enclave")
+    measurement = settings.any_or_measurement("measurement")
     any_advisory = settings.is_any("advisories")
     rule = TcbRule(
         status=status,
-        mr_enclave=ANY if any_enclave else MrEnclave(settings.digest("mr_enclave", MEASUREMENT_BYTES)),
+        measurement=measurement,
         advisories=ANY if any_advisory else frozenset(settings.texts("advisories")),
+        maximum_tcb_age=settings.any_or_seconds("maximum_tcb_age_seconds"),
     )
     settings.done()
     return rule
@@ -234,6 +314,14 @@ def _text(value: str) -> str:
 
 def _texts(values: list[str]) -> str:
     return "[" + ", ".join(map(_text, values)) + "]"
+
+
+def _any_or_digest(value: bytes | AnyValue) -> str:
+    return _text("any" if isinstance(value, AnyValue) else value.hex())
+
+
+def _any_or_seconds(value: timedelta | AnyValue) -> str:
+    return _text("any") if isinstance(value, AnyValue) else str(int(value.total_seconds()))
 
 
 def _any_or_digests(values: frozenset[bytes] | AnyValue) -> str:
