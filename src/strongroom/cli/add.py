@@ -38,7 +38,7 @@ def add(
     from strongroom.base.errors import Misconfigured
     from strongroom.cli.items import new_secret, now_ms, uris
     from strongroom.cli.output import emit, emit_json
-    from strongroom.cli.prompts import read_secret
+    from strongroom.cli.prompts import MAX_NOTES_BYTES, read_secret
     from strongroom.cli.unlock import unlocked
     from strongroom.client.vault import LocalVault
     from strongroom.records.item import Item, ItemType
@@ -51,7 +51,7 @@ def add(
             ask = not generate and secret_file is None
             fields["password"] = new_secret(generate=generate, file=secret_file, ask=ask) or ""
         if notes_file is not None:
-            fields["notes"] = read_secret("Notes", notes_file)
+            fields["notes"] = read_secret("Notes", notes_file, max_bytes=MAX_NOTES_BYTES)
         at = now_ms()
         item = Item(
             item_type=ItemType(item_type),

@@ -37,7 +37,7 @@ def edit(
     from strongroom.base.errors import Misconfigured
     from strongroom.cli.items import new_secret, now_ms, uris
     from strongroom.cli.output import emit, emit_json
-    from strongroom.cli.prompts import read_secret
+    from strongroom.cli.prompts import MAX_NOTES_BYTES, read_secret
     from strongroom.cli.unlock import unlocked
     from strongroom.client.vault import LocalVault
 
@@ -48,7 +48,7 @@ def edit(
             "title": title,
             "username": username,
             "password": new_secret(generate=generate, file=secret_file, ask=ask),
-            "notes": None if notes_file is None else read_secret("Notes", notes_file),
+            "notes": None if notes_file is None else read_secret("Notes", notes_file, max_bytes=MAX_NOTES_BYTES),
         }
         changes = {field: value for field, value in fields.items() if value is not None}
         addresses = uris(url)

@@ -7,7 +7,7 @@ import string
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from strongroom.base.errors import Misconfigured
+from strongroom.base.errors import Malformed, Misconfigured
 from strongroom.cli.prompts import read_secret
 from strongroom.records.item import HIDDEN_FIELDS, Item, Uri
 
@@ -40,7 +40,10 @@ def new_secret(*, generate: bool, file: Path | None, ask: bool) -> str | None:
     if generate:
         return generated_password()
     if file is not None:
-        return read_secret("Item's password", file)
+        secret = read_secret("Item's password", file)
+        if not secret:  # as when standard input has been read for the account's password already
+            raise Malformed("nothing is in there", path=str(file))
+        return secret
     return read_secret("Item's password", None, confirm=True) if ask else None
 
 

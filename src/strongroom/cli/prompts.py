@@ -12,8 +12,9 @@ from strongroom.base.errors import Malformed, Misconfigured
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_account_secret", "read_password", "read_secret"]
+__all__ = ["MAX_NOTES_BYTES", "read_account_secret", "read_password", "read_secret"]
 
+MAX_NOTES_BYTES = 400_000  # the longest notes that an item takes, in any script
 _MAX_SECRET_BYTES = 16 * 1024
 
 
@@ -34,25 +35,25 @@ def read_account_secret(file: Path | None) -> str:
     return text
 
 
-def read_secret(name: str, file: Path | None, *, confirm: bool = False) -> str:
+def read_secret(name: str, file: Path | None, *, confirm: bool = False, max_bytes: int = _MAX_SECRET_BYTES) -> str:
     """Read one secret. ``-`` as file is standard input; a final newline does not belong to the secret."""
     if file is None:
         return _prompt(name, confirm=confirm)
     try:
-        raw = sys.stdin.buffer.read(_MAX_SECRET_BYTES + 1) if str(file) == "-" else _read(file)
+        raw = sys.stdin.buffer.read(max_bytes + 1) if str(file) == "-" else _read(file, max_bytes + 1)
         text = raw.decode()
     except UnicodeDecodeError:
         raise Malformed("not UTF-8", path=name.lower()) from None
     except OSError as cause:
         raise Misconfigured(f"cannot read {file}: {cause.strerror}", setting=name.lower()) from cause
-    if len(raw) > _MAX_SECRET_BYTES:
-        raise Malformed(f"more than {_MAX_SECRET_BYTES} bytes", path=name.lower())
+    if len(raw) > max_bytes:
+        raise Malformed(f"more than {max_bytes} bytes", path=name.lower())
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, at_most: int) -> bytes:
     with file.open("rb") as source:
-        return source.read(_MAX_SECRET_BYTES + 1)
+        return source.read(at_most)
 
 
 def _prompt(name: str, *, confirm: bool) -> str:
