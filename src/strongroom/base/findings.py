@@ -24,6 +24,8 @@ class Check(StrEnum):
     SIGNER = "signer"
     DEBUG = "debug"
     PLATFORM = "platform"
+    CONFIGURATION = "configuration"
+    TDX_MODULE = "tdx-module"
     DEPLOYMENT = "deployment"
     SIMULATED = "simulated"
 

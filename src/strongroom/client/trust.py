@@ -35,11 +35,15 @@ def standing_policy(expected: MrEnclave, *, simulated_root: bytes | None) -> App
         accept_debug_enclaves=False,
         mr_enclaves=frozenset({expected}),
         signers=(),
-        tcb=(TcbRule(status=TcbStatus.UP_TO_DATE, mr_enclave=ANY, advisories=ANY),),
+        trust_domains=(),
+        tcb=(TcbRule(status=TcbStatus.UP_TO_DATE, measurement=ANY, advisories=ANY, maximum_tcb_age=ANY),),
         minimum_tcb_evaluation_data_number=0,
         maximum_collateral_age=ANY,
         expired_collateral_grace=timedelta(0),
         platforms=ANY,
+        smt_enabled=ANY,
+        dynamic_platform=ANY,
+        cached_keys=ANY,
     )
 
 

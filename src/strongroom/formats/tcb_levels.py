@@ -21,7 +21,11 @@ _ADVISORY: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class TcbStatus(StrEnum):
-    """The state of a platform's trusted computing base, in Intel's spelling."""
+    """The state of a platform's trusted computing base, in Intel's spelling.
+
+    The two of relaunch are verdicts on a trust domain, which no document states: what it was launched on is out of
+    date, but the platform underneath has been updated since.
+    """
 
     UP_TO_DATE = "UpToDate"
     SW_HARDENING_NEEDED = "SWHardeningNeeded"
@@ -30,6 +34,11 @@ class TcbStatus(StrEnum):
     OUT_OF_DATE = "OutOfDate"
     OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
     REVOKED = "Revoked"
+    TD_RELAUNCH_ADVISED = "TDRelaunchAdvised"
+    TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED = "TDRelaunchAdvisedConfigurationNeeded"
+
+
+_VERDICTS: Final = (TcbStatus.TD_RELAUNCH_ADVISED, TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +76,12 @@ def read_status(fields: JsonFields) -> TcbStatus:
     """Read ``tcbStatus``. A status that is not known is malformed: nobody can say what it permits."""
     name = fields.text("tcbStatus")
     try:
-        return TcbStatus(name)
+        status = TcbStatus(name)
     except ValueError:
         raise fields.fail(f"TCB status {name!r} is unknown") from None
+    if status in _VERDICTS:
+        raise fields.fail(f"TCB status {name!r} is of no level")
+    return status
 
 
 def read_advisories(fields: JsonFields) -> tuple[str, ...]:

@@ -47,6 +47,11 @@ class TdAttributes(IntFlag):
     PERFMON = 1 << 63
 
     @property
+    def reserved(self) -> int:
+        """The bits that are set and have no name."""
+        return self.value & ~sum(flag.value for flag in TdAttributes)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the bits that are set, and ``bit 39`` for one without a name."""
         named = {flag.value: flag.name for flag in TdAttributes}

@@ -3,13 +3,14 @@
 from strongroom.verifier.anchors import INTEL_SGX_ROOT, Anchor
 from strongroom.verifier.appraisal import appraise, assess
 from strongroom.verifier.memo import Memo
-from strongroom.verifier.policy import ANY, AppraisalPolicy, SignerRule, TcbRule
+from strongroom.verifier.policy import ANY, NO_SERVICE_TD, AppraisalPolicy, SignerRule, TcbRule, TdAttributes, TdRule
 from strongroom.verifier.policy_compose import AllOf, AnyOf
 from strongroom.verifier.result import Advisory, Assessment, AttestationResult
 
 __all__ = [
     "ANY",
     "INTEL_SGX_ROOT",
+    "NO_SERVICE_TD",
     "Advisory",
     "AllOf",
     "Anchor",
@@ -20,6 +21,8 @@ __all__ = [
     "Memo",
     "SignerRule",
     "TcbRule",
+    "TdAttributes",
+    "TdRule",
     "appraise",
     "assess",
 ]

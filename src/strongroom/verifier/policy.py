@@ -37,9 +37,39 @@ if TYPE_CHECKING:
 
     from strongroom.base.canonical import Value
 
-__all__ = ["ANY", "INTEL_SGX_ROOT", "Anchor", "AnyValue", "AppraisalPolicy", "SignerRule", "TcbRule", "policy_digest"]
+__all__ = [
+    "ANY",
+    "INTEL_SGX_ROOT",
+    "NO_SERVICE_TD",
+    "PLATFORM_FLAGS",
+    "TD_MEASUREMENTS",
+    "Anchor",
+    "AnyValue",
+    "AppraisalPolicy",
+    "SignerRule",
+    "TcbRule",
+    "TdAttributes",
+    "TdRule",
+    "policy_digest",
+]
 
 PPID_BYTES: Final = 16
+TD_MEASUREMENTS: Final = (
+    "mr_td",
+    "rtmr_0",
+    "rtmr_1",
+    "rtmr_2",
+    "rtmr_3",
+    "mr_config_id",
+    "mr_owner",
+    "mr_owner_config",
+    "mr_service_td",
+)
+"""The fields of a ``TdRule`` that are a value of 48 bytes or ``ANY``."""
+
+PLATFORM_FLAGS: Final = ("smt_enabled", "dynamic_platform", "cached_keys")
+"""The fields of a policy that want a setting of the platform on, off, or do not look at it (``ANY``)."""
+
 TextOrBytes = TypeVar("TextOrBytes", str, bytes)
 
 
@@ -95,7 +125,7 @@ class TdRule:
                 raise Misconfigured(f"{name} has {TD_MEASUREMENT_BYTES} bytes", setting="trust_domains")
         if self.mr_seam is not ANY and any(len(item) != TD_MEASUREMENT_BYTES for item in self.mr_seam):
             raise Misconfigured(f"mr_seam has {TD_MEASUREMENT_BYTES} bytes", setting="trust_domains")
-        if self.accepted_attributes & ~sum(TdAttributes):
+        if self.accepted_attributes.reserved:
             raise Misconfigured("a reserved attribute cannot be accepted", setting="trust_domains")
 
     def to_canonical(self) -> dict[int | str | bytes, Value]:

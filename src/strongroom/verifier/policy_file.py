@@ -63,7 +63,7 @@ def from_table(table: object, path: str) -> AppraisalPolicy:
         mr_enclaves=frozenset(map(MrEnclave, settings.digests("mr_enclaves", MEASUREMENT_BYTES))),
         signers=tuple(_signer(item, settings.below("signers", i)) for i, item in enumerate(settings.items("signers"))),
         trust_domains=tuple(
-            _td_rule(item, f"trust_domains[{i}]") for i, item in enumerate(settings.items("trust_domains"))
+            _td_rule(item, settings.below("trust_domains", i)) for i, item in enumerate(settings.items("trust_domains"))
         ),
         tcb=tuple(_tcb_rule(item, settings.below("tcb", i)) for i, item in enumerate(settings.items("tcb"))),
         minimum_tcb_evaluation_data_number=settings.number("minimum_tcb_evaluation_data_number", at_most=0xFFFFFFFF),

@@ -101,7 +101,7 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims, tcb: TcbF
     rules = [
         rule
         for rule in policy.tcb
-        if rule.status is tcb.status and (rule.mr_enclave is ANY or rule.mr_enclave == claims.mr_enclave)
+        if rule.status is tcb.status and (rule.measurement is ANY or rule.measurement == claims.mr_enclave)
     ]
     accepted = ", ".join(sorted({rule.status.value for rule in policy.tcb})) or "no TCB status"
     why = f" ({'; '.join(tcb.shortfalls)})" if tcb.shortfalls else ""

@@ -138,6 +138,8 @@ _BY_CHECK: Final[Mapping[Check, Mapping[str, int]]] = {
     Check.SIGNER: {"executables": _UNRECOGNISED_CODE},
     Check.DEBUG: {"runtime-opaque": _VISIBLE},
     Check.PLATFORM: {"instance-identity": _UNRECOGNISED_INSTANCE},
+    Check.CONFIGURATION: {"configuration": _VULNERABLE_CONFIGURATION},
+    Check.TDX_MODULE: {"hardware": _UNRECOGNISED_HARDWARE},
     Check.DEPLOYMENT: {"instance-identity": _UNRECOGNISED_INSTANCE},
     Check.SIMULATED: {"hardware": _UNRECOGNISED_HARDWARE, "runtime-opaque": _VISIBLE},
 }

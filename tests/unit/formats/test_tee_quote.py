@@ -209,6 +209,7 @@ def test_fields_stand_where_the_specification_puts_them() -> None:
 def test_attributes_have_names_and_reserved_bits_have_numbers() -> None:
     attributes = TdAttributes(1 | 1 << 28 | 1 << 39 | 1 << 63)
     assert attributes.names == ("DEBUG", "SEPT_VE_DISABLE", "bit 39", "PERFMON")
+    assert attributes.reserved == 1 << 39
     assert TdAttributes(0).names == ()
 
 

@@ -650,8 +650,8 @@ from strongroom.verifier.policy import ANY, AppraisalPolicy
 
 policy = AppraisalPolicy(
     anchors=(), accept_simulated_platform=False, accept_debug_enclaves=False, mr_enclaves=frozenset(), signers=(),
-    tcb=(), minimum_tcb_evaluation_data_number=0, maximum_collateral_age=ANY, expired_collateral_grace=timedelta(0),
-    platforms=ANY,
+    trust_domains=(), tcb=(), minimum_tcb_evaluation_data_number=0, maximum_collateral_age=ANY,
+    expired_collateral_grace=timedelta(0), platforms=ANY, smt_enabled=ANY, dynamic_platform=ANY, cached_keys=ANY,
 )
 transport = AttestedTransport(sys.argv[1], ClientTerms(policy=policy, deployment=None), clock=SystemClock())
 try:

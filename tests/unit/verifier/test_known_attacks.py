@@ -23,6 +23,7 @@ from strongroom.testing.intel_pki import AT, IntelPki, key, levels
 from strongroom.verifier import ANY, INTEL_SGX_ROOT, TcbRule, appraise, assess
 
 DAY = timedelta(days=1)
+RELAUNCH = (TcbStatus.TD_RELAUNCH_ADVISED, TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED)
 
 
 def test_qe_identity_is_verified_and_not_only_fetched() -> None:
@@ -93,7 +94,7 @@ def test_revoked_is_refused_wherever_it_stands(where: str) -> None:
         level = IsvSvnLevel(isv_svn=1, tcb_date=AT, status=TcbStatus.REVOKED)
         pki.qe_identity = replace(pki.qe_identity, levels=(level,))
     every = tuple(
-        TcbRule(status=status, mr_enclave=ANY, advisories=ANY)
+        TcbRule(status=status, measurement=ANY, advisories=ANY, maximum_tcb_age=ANY)
         for status in TcbStatus
         if status is not TcbStatus.REVOKED
     )
@@ -235,7 +236,7 @@ def test_claims_are_not_to_be_had_from_a_refusal() -> None:
 def test_an_absent_advisory_list_accepts_none() -> None:
     pki = IntelPki()
     pki.tcb_info = replace(pki.tcb_info, levels=levels((12, TcbStatus.SW_HARDENING_NEEDED, ("EXAMPLE-SA-9",))))
-    rule = TcbRule(status=TcbStatus.SW_HARDENING_NEEDED, mr_enclave=ANY, advisories=frozenset())
+    rule = TcbRule(status=TcbStatus.SW_HARDENING_NEEDED, measurement=ANY, advisories=frozenset(), maximum_tcb_age=ANY)
     assert objections(pki, policy=replace(pki.policy(), tcb=(rule,))) == {("advisory", "8.6")}
 
 
@@ -244,7 +245,9 @@ def test_up_to_date_with_advisories_is_shown_and_refused_only_by_policy() -> Non
     pki.tcb_info = replace(pki.tcb_info, levels=levels((12, TcbStatus.UP_TO_DATE, ("EXAMPLE-SA-9",))))
     result = appraise(*pki.build(), pki.policy(), at=AT)
     assert [(item.id, item.sources) for item in result.advisories] == [("EXAMPLE-SA-9", ("platform",))]
-    rule = TcbRule(status=TcbStatus.UP_TO_DATE, mr_enclave=ANY, advisories=frozenset({"EXAMPLE-SA-1"}))
+    rule = TcbRule(
+        status=TcbStatus.UP_TO_DATE, measurement=ANY, advisories=frozenset({"EXAMPLE-SA-1"}), maximum_tcb_age=ANY
+    )
     assert objections(pki, policy=replace(pki.policy(), tcb=(rule,))) == {("advisory", "8.6")}
 
 
@@ -319,7 +322,7 @@ def test_a_hostile_source_of_collateral_can_only_cause_refusal() -> None:
 LEVELS = [
     (status, qe)
     for status in TcbStatus
-    if status is not TcbStatus.REVOKED
+    if status not in (TcbStatus.REVOKED, *RELAUNCH)
     for qe in (TcbStatus.UP_TO_DATE, TcbStatus.OUT_OF_DATE)
 ]
 

@@ -25,11 +25,15 @@ def policy_for(mr_enclave: MrEnclave, *statuses: TcbStatus, debug: bool = False)
         accept_debug_enclaves=debug,
         mr_enclaves=frozenset({mr_enclave}),
         signers=(),
-        tcb=tuple(TcbRule(status=status, mr_enclave=ANY, advisories=ANY) for status in statuses),
+        trust_domains=(),
+        tcb=tuple(TcbRule(status=status, measurement=ANY, advisories=ANY, maximum_tcb_age=ANY) for status in statuses),
         minimum_tcb_evaluation_data_number=0,
         maximum_collateral_age=ANY,
         expired_collateral_grace=timedelta(0),
         platforms=ANY,
+        smt_enabled=ANY,
+        dynamic_platform=ANY,
+        cached_keys=ANY,
     )
 
 

@@ -72,7 +72,9 @@ def test_a_status_can_be_accepted_for_one_measurement_only() -> None:
         (ANY, frozenset({"A-1", "A-2", "A-3"}), set()),
         (ANY, ANY, set()),
     ):
-        rule = TcbRule(status=TcbStatus.SW_HARDENING_NEEDED, mr_enclave=mr_enclave, advisories=advisories)  # type: ignore[arg-type]
+        rule = TcbRule(
+            status=TcbStatus.SW_HARDENING_NEEDED, measurement=mr_enclave, advisories=advisories, maximum_tcb_age=ANY
+        )  # type: ignore[arg-type]
         assert objections(pki, policy=replace(pki.policy(), tcb=(rule,))) == expected
 
 
@@ -80,7 +82,7 @@ def test_advisories_are_named_with_their_sources() -> None:
     pki = IntelPki()
     pki.tcb_info = replace(pki.tcb_info, levels=levels((12, TcbStatus.UP_TO_DATE, ("EXAMPLE-SA-2",))))
     pki.qe_report = replace(pki.qe_report, isv_svn=6)
-    rule = TcbRule(status=TcbStatus.OUT_OF_DATE, mr_enclave=ANY, advisories=frozenset())
+    rule = TcbRule(status=TcbStatus.OUT_OF_DATE, measurement=ANY, advisories=frozenset(), maximum_tcb_age=ANY)
     with pytest.raises(AppraisalRefused) as refusal:
         appraise(*pki.build(), replace(pki.policy(), tcb=(rule,)), at=AT)
     assert refusal.value.findings[0].actual == "EXAMPLE-SA-2 (platform and quoting enclave)"
@@ -94,7 +96,7 @@ def test_a_refused_status_says_which_component_is_behind() -> None:
 
 
 def test_revoked_cannot_be_accepted() -> None:
-    rule = TcbRule(status=TcbStatus.REVOKED, mr_enclave=ANY, advisories=ANY)
+    rule = TcbRule(status=TcbStatus.REVOKED, measurement=ANY, advisories=ANY, maximum_tcb_age=ANY)
     with pytest.raises(Misconfigured, match="Revoked"):
         replace(IntelPki().policy(), tcb=(rule,))
 

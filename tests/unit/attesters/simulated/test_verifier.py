@@ -35,11 +35,15 @@ def policy_for(platform: SimulatedPlatform, **changes: object) -> AppraisalPolic
         accept_debug_enclaves=False,
         mr_enclaves=frozenset({IDENTITY.mr_enclave}),
         signers=(),
-        tcb=(TcbRule(status=TcbStatus.UP_TO_DATE, mr_enclave=ANY, advisories=frozenset()),),
+        trust_domains=(),
+        tcb=(TcbRule(status=TcbStatus.UP_TO_DATE, measurement=ANY, advisories=frozenset(), maximum_tcb_age=ANY),),
         minimum_tcb_evaluation_data_number=1,
         maximum_collateral_age=timedelta(days=1),
         expired_collateral_grace=timedelta(0),
         platforms=frozenset({platform.platform_id}),
+        smt_enabled=ANY,
+        dynamic_platform=ANY,
+        cached_keys=ANY,
     )
     return replace(policy, **changes)
 
@@ -83,7 +87,9 @@ def test_a_faulty_platform_is_refused_for_its_fault_alone(tmp_path, settings, ch
 
 def test_an_outdated_platform_shows_its_advisory_to_a_policy_that_accepts_it(tmp_path):
     platform = SimulatedPlatform.open(tmp_path / "outdated", create=True, settings=FAULTY_TCB)
-    rule = TcbRule(status=TcbStatus.OUT_OF_DATE, mr_enclave=ANY, advisories=frozenset({"SIMULATED-SA-00002"}))
+    rule = TcbRule(
+        status=TcbStatus.OUT_OF_DATE, measurement=ANY, advisories=frozenset({"SIMULATED-SA-00002"}), maximum_tcb_age=ANY
+    )
     result = judge(platform, tcb=(rule,))
     assert [advisory.id for advisory in result.tcb.advisories] == ["SIMULATED-SA-00002"]
 
