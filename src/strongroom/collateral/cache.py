@@ -35,6 +35,7 @@ __all__ = ["CollateralCache", "DamagedEntry", "PrivateFiles"]
 MAX_ENTRY_BYTES: Final = 1024 * 1024  # a set has about 30 KB
 _MAX_ENTRIES: Final = 512  # Intel has some hundred kinds of platforms
 _MAX_UNFINISHED: Final = 16
+_MAX_ATTEMPTS: Final = 100
 _ENTRY: Final = re.compile(
     r"(?P<kind>(?:sgx|tdx)-[0-9A-F]{12}-(?:processor|platform))"
     r"-(?P<number>[0-9]{10})-(?P<digest>[0-9a-f]{32})\.collateral",
@@ -65,6 +66,10 @@ class DamagedEntry:
 
     name: str
     reason: str
+
+
+class _Gone(Exception):
+    """Somebody removed the entry meanwhile."""
 
 
 class _NotOurs:
@@ -114,6 +119,8 @@ class CollateralCache:
                 self._read(name)
             except StrongroomError as error:
                 found.append(DamagedEntry(name=name, reason=error.message))
+            except _Gone:
+                continue
         return tuple(found)
 
     def put(self, offered: CheckedCollateral) -> CheckedCollateral:
@@ -123,8 +130,7 @@ class CollateralCache:
         may write the directory, ``CollateralUnavailable`` when its parts do not fit what is held.
         """
         self._files.make_private_directory(self._directory)
-        names = self._names()
-        read = {name: self._try(name) for name in names if name.startswith(f"{offered.kind}-")}
+        names, read = self._entries(str(offered.kind))
         genuine = [entry for entry in read.values() if isinstance(entry, CheckedCollateral)]
         try:
             newest = newest_parts([*genuine, offered], anchors=self.anchors, memo=self.memo)
@@ -142,7 +148,7 @@ class CollateralCache:
         name = f"{checked.kind}-{checked.tcb_info.number:010d}-{sha256(data).hex()[:32]}.collateral"
         if len(data) > MAX_ENTRY_BYTES:
             raise StorageUnavailable(f"a set of {len(data)} bytes is not kept; at most {MAX_ENTRY_BYTES} are")
-        if name in names and isinstance(self._try(name), CheckedCollateral):
+        if name in names and self._intact(name):
             return name
         if len(names) >= _MAX_ENTRIES and not any(other.startswith(f"{checked.kind}-") for other in names):
             # forgetting another kind would forget how far it had come
@@ -153,9 +159,18 @@ class CollateralCache:
         return name
 
     def _newest(self, kind: str) -> CheckedCollateral | None:
-        read = [self._try(name) for name in self._names() if name.startswith(f"{kind}-")]
-        genuine = [entry for entry in read if isinstance(entry, CheckedCollateral)]
+        genuine = [entry for entry in self._entries(kind)[1].values() if isinstance(entry, CheckedCollateral)]
         return newest_parts(genuine, anchors=self.anchors, memo=self.memo) if genuine else None
+
+    def _entries(self, kind: str) -> tuple[list[str], dict[str, CheckedCollateral | _NotOurs | None]]:
+        """List all names, and read the entries of one kind; ``None`` stands for a damaged one."""
+        for _ in range(_MAX_ATTEMPTS):
+            names = self._names()
+            try:
+                return names, {name: self._try(name) for name in names if name.startswith(f"{kind}-")}
+            except _Gone:
+                continue  # a writer put a newer one in its place, which the next listing shows
+        raise StorageUnavailable(f"{self._directory} changes while it is read", retry_after_seconds=1.0)
 
     def _names(self) -> list[str]:
         """List the entries by name, damaged or not."""
@@ -167,8 +182,14 @@ class CollateralCache:
         except OSError as cause:
             raise StorageUnavailable(f"{self._directory} cannot be read: {cause.strerror}") from cause
 
+    def _intact(self, name: str) -> bool:
+        try:
+            return isinstance(self._try(name), CheckedCollateral)
+        except _Gone:
+            return False
+
     def _try(self, name: str) -> CheckedCollateral | _NotOurs | None:
-        """Read an entry; ``None`` when it is damaged or has gone. Raises ``StorageUnavailable`` when it may be fine."""
+        """Read an entry; ``None`` when it is damaged. Raises ``StorageUnavailable`` when it may be fine."""
         try:
             return self._read(name)
         except CollateralUnavailable:
@@ -176,12 +197,12 @@ class CollateralCache:
         except (Malformed, Misconfigured):
             return None
 
-    def _read(self, name: str) -> CheckedCollateral | None:
-        """Read and check one entry; ``None`` when it has gone meanwhile."""
+    def _read(self, name: str) -> CheckedCollateral:
+        """Read and check one entry; raises ``_Gone`` when there is none any more."""
         data = self._files.read_private_file(self._directory / name, max_bytes=MAX_ENTRY_BYTES)
         match = _ENTRY.fullmatch(name)
         if data is None or match is None:
-            return None
+            raise _Gone
         if sha256(data).hex()[:32] != match["digest"]:
             raise Malformed("its bytes are not those it is named after", path=name)
         sets = CollateralBundle.from_bytes(data).sets
