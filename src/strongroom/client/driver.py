@@ -49,7 +49,9 @@ class _Driver:
         self._progress = progress
         self._vault = LocalVault(device.store)
         self._proven: bytes | None = None
-        self._joining = device.profile.state is ProfileState.JOINING
+        state = self._vault.sync_state()
+        member = state is not None and device.device_key.public in state.view.chain.members
+        self._joining = device.profile.state is ProfileState.JOINING and not member
 
     def run(self) -> effects.Summary:
         if self._device.profile.state is ProfileState.REGISTERING:
@@ -137,6 +139,6 @@ class _Driver:
             self._proven = prove_device(self._store, self._device)
 
     def _joined(self) -> None:
-        if self._joining:
+        if self._device.profile.state is ProfileState.JOINING:
             prove_device(self._store, self._device)
             mark_ready(self._device)
