@@ -13,12 +13,12 @@ from strongroom.formats.collateral import Collateral
 from strongroom.verifier import appraise, assess
 from strongroom.verifier.anchors import INTEL_SGX_ROOT, SIMULATED_VENDOR, Anchor
 from strongroom.verifier.policy_file import from_toml
-from strongroom.verifier.result import NOT_JUDGED
+from strongroom.verifier.result import NOT_JUDGED, SgxClaims
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from strongroom.verifier.result import Assessment
+    from strongroom.verifier.result import Assessment, TdxClaims
 
 __all__ = ["judge_captured"]
 
@@ -61,13 +61,26 @@ def _instant(text: str) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
+def _particulars(claims: SgxClaims | TdxClaims) -> list[tuple[str, str]]:
+    if isinstance(claims, SgxClaims):
+        signer = f"{claims.mr_signer.hex()}, product {claims.isv_prod_id}, security version {claims.isv_svn}"
+        return [("signer", signer)]
+    registers = (claims.rtmr_0, claims.rtmr_1, claims.rtmr_2, claims.rtmr_3)
+    rows = [(f"register {number}", value.hex()) for number, value in enumerate(registers)]
+    return [
+        *rows,
+        ("attributes", ", ".join(claims.td_attributes.names) or "none"),
+        ("TDX module", claims.mr_seam.hex()),
+    ]
+
+
 def _describe(assessment: Assessment, *, judged_with_policy: bool) -> str:
     claims = assessment.claims
     unknown = "could not be found out"
     rows = [
         ("hardware root", assessment.anchor or unknown),
-        ("measurement", claims.mr_enclave.hex()),
-        ("signer", f"{claims.mr_signer.hex()}, product {claims.isv_prod_id}, security version {claims.isv_svn}"),
+        ("measurement", claims.measurement.hex()),
+        *_particulars(claims),
         ("debug", "yes" if claims.debug else "no"),
         ("report data", claims.report_data.hex()),
     ]

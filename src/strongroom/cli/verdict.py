@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from strongroom.verifier.result import SgxClaims
+
 if TYPE_CHECKING:
     from strongroom.verifier.binding import AttestedPeer
     from strongroom.verifier.result import CollateralFacts, TcbFacts
@@ -22,19 +24,18 @@ def describe(peer: AttestedPeer, *, url: str, own_measurement: bytes) -> str:
     """Describe what was proven about a peer, in about twenty lines."""
     result = peer.result
     claims, collateral = result.claims, result.collateral
-    same = claims.mr_enclave == own_measurement
+    same = claims.measurement == own_measurement
+    signer = "none, as of every trust domain"
+    if isinstance(claims, SgxClaims):
+        signer = f"{claims.mr_signer.hex()[:16]}…, product {claims.isv_prod_id}, security version {claims.isv_svn}"
     rows = [
         (
             "hardware root",
             f"{result.anchor}" + ("  ** SIMULATED PLATFORM: this proves no hardware **" if result.simulated else ""),
         ),
-        ("measurement", claims.mr_enclave.hex()),
+        ("measurement", claims.measurement.hex()),
         ("", "the code installed on this device" if same else "accepted by your policy; not the code installed here"),
-        (
-            "signer",
-            f"{claims.mr_signer.hex()[:16]}…, product {claims.isv_prod_id}, security version {claims.isv_svn}"
-            + (", DEBUG" if claims.debug else ", not debug"),
-        ),
+        ("signer", signer + (", DEBUG" if claims.debug else ", not debug")),
         ("TCB", tcb_text(result.tcb)),
         ("collateral", collateral_text(collateral)),
         ("freshness", f"made for this session (one of {peer.batch_size} in its batch)"),

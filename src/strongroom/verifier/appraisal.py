@@ -1,4 +1,4 @@
-"""Appraisal of SGX quotes, version 3: bytes, collateral, policy and an instant in; a result or all objections out.
+"""Appraisal of quotes of SGX and TDX: bytes, collateral, policy and an instant in; a result or all objections out.
 
 The steps and their numbers are those of docs/spec/appraisal.md; they run in one pass and none is skipped because
 another failed. ``assess`` runs sections 1 to 7, which need no policy; ``appraise`` adds section 8. Neither proves that
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from strongroom.base.errors import AppraisalRefused, MalformedCollateral, MalformedQuote
 from strongroom.base.findings import Check
 from strongroom.crypto.certificates import Certificate, RevocationList, split_pem
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
 from strongroom.formats.qe_identity import QeIdentity
-from strongroom.formats.sgx_quote import PCK_CERTIFICATE_CHAIN, SgxQuote
+from strongroom.formats.quote import parse_quote
+from strongroom.formats.quote_parts import PCK_CERTIFICATE_CHAIN
 from strongroom.formats.tcb_info import TcbInfo
-from strongroom.formats.tcb_levels import TcbStatus
+from strongroom.formats.td_report import TdReport
 from strongroom.verifier.chains import Chain, Kind, judge_chain, judge_one_root
 from strongroom.verifier.documents import judge_qe_identity, judge_tcb_info
 from strongroom.verifier.inquiry import Inquiry
@@ -26,32 +27,22 @@ from strongroom.verifier.memo import Memo
 from strongroom.verifier.policy import AppraisalPolicy
 from strongroom.verifier.policy_compose import judge_composition
 from strongroom.verifier.quoting_enclave import judge_quote, judge_quoting_enclave
-from strongroom.verifier.result import (
-    Advisory,
-    Assessment,
-    AttestationResult,
-    CollateralFacts,
-    SgxClaims,
-    TcbFacts,
-)
+from strongroom.verifier.result import Assessment, AttestationResult, CollateralFacts, SgxClaims, TdxClaims
 from strongroom.verifier.revocation import judge_revocation
 from strongroom.verifier.rules import judge_policy
-from strongroom.verifier.tcb import converge, platform_level, shortfalls
+from strongroom.verifier.tcb_status import judge_tcb
+from strongroom.verifier.trust_domain import judge_td_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
-    from strongroom.formats.tcb_info import TcbLevel
-    from strongroom.formats.tcb_levels import IsvSvnLevel
+    from strongroom.formats.quote import Quote
     from strongroom.verifier.anchors import Anchor
     from strongroom.verifier.policy_compose import Policy
 
-__all__ = ["KIND", "appraise", "assess"]
-
-KIND: Final = "sgx-dcap-3"
-"""The kind of evidence: an SGX quote of version 3 with ECDSA attestation."""
+__all__ = ["appraise", "assess"]
 
 T = TypeVar("T")
 
@@ -74,15 +65,12 @@ def appraise(
     judge_policy(inquiry, policy, assessment, documents.issue_dates)
     if inquiry.findings:
         raise AppraisalRefused(inquiry.findings)
-    facts = _known(assessment.collateral)
-    if isinstance(policy.maximum_collateral_age, timedelta):
-        facts = replace(facts, expires_at=min(facts.expires_at, facts.earliest_issue + policy.maximum_collateral_age))
     return AttestationResult(
-        kind=KIND,
+        kind=assessment.kind,
         claims=assessment.claims,
         tcb=_known(assessment.tcb),
         platform=_known(assessment.platform),
-        collateral=facts,
+        collateral=replace(_known(assessment.collateral), expires_at=min(inquiry.ends)),
         anchor=_known(assessment.anchor),
         simulated=assessment.simulated,
         appraised_at=at,
@@ -119,7 +107,8 @@ class _Documents:
 
 
 def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[Assessment, _Documents]:
-    quote = SgxQuote.from_bytes(evidence)
+    quote = parse_quote(evidence)
+    tee = quote.header.tee_type
     memo = inquiry.memo
     documents = _Documents(
         tcb_info=memo.parsed(TcbInfo.from_bytes, collateral.tcb_info),
@@ -149,6 +138,7 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[
         signature=collateral.tcb_info_signature,
         chain=tcb_chain,
         platform=platform,
+        tee=tee,
     )
     judge_qe_identity(
         inquiry,
@@ -156,15 +146,18 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[
         body=collateral.qe_identity,
         signature=collateral.qe_identity_signature,
         chain=qe_chain,
+        tee=tee,
     )
     judge_quote(inquiry, quote, pck)
     qe_level = judge_quoting_enclave(inquiry, quote, documents.qe_identity)
-    tcb = _tcb(inquiry, documents.tcb_info, platform, qe_level)
+    if isinstance(quote.report, TdReport):
+        judge_td_report(inquiry, quote.report)
+    tcb = judge_tcb(inquiry, documents.tcb_info, platform, quote.report, qe_level)
 
     anchor = pck.anchor if pck is not None else None
     assessment = Assessment(
-        kind=KIND,
-        claims=SgxClaims.of(quote.report),
+        kind=f"{tee.name.lower()}-dcap-{quote.header.version}",
+        claims=TdxClaims.of(quote.report) if isinstance(quote.report, TdReport) else SgxClaims.of(quote.report),
         findings=tuple(inquiry.findings),
         tcb=tcb,
         platform=platform,
@@ -176,7 +169,7 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[
     return assessment, documents
 
 
-def _pck_chain(inquiry: Inquiry, quote: SgxQuote) -> Chain | None:
+def _pck_chain(inquiry: Inquiry, quote: Quote) -> Chain | None:
     """Steps 1.2 and 2: the chain inside the quote."""
     if not inquiry.require(
         quote.certification_data_type == PCK_CERTIFICATE_CHAIN,
@@ -216,36 +209,6 @@ def _platform(inquiry: Inquiry, pck: Chain | None) -> PckExtension | None:
         actual=platform.tcb.cpu_svn.hex(),
     )
     return platform
-
-
-def _tcb(
-    inquiry: Inquiry, info: TcbInfo, platform: PckExtension | None, qe_level: IsvSvnLevel | None
-) -> TcbFacts | None:
-    """Steps 7.2 to 7.5: the platform's level, the converged status, advisories with sources, the oldest date."""
-    if platform is None:
-        return None
-    level = platform_level(info.levels, platform.tcb)
-    inquiry.require(level is not None, Check.TCB_STATUS, "7.2", "the platform lies below every TCB level")
-    if level is None or qe_level is None:
-        return None
-    status = converge(level.status, qe_level.status)
-    inquiry.require(
-        level.status is not TcbStatus.REVOKED, Check.TCB_STATUS, "7.4", "the platform's TCB level is revoked"
-    )
-    return TcbFacts(
-        status=status,
-        platform_status=level.status,
-        quoting_enclave_status=qe_level.status,
-        date=min(level.tcb_date, qe_level.tcb_date),
-        advisories=_advisories(level, qe_level),
-        shortfalls=() if level.status is TcbStatus.UP_TO_DATE else shortfalls(info.levels, platform.tcb),
-    )
-
-
-def _advisories(level: TcbLevel, qe_level: IsvSvnLevel) -> tuple[Advisory, ...]:
-    sources = {"platform": level.advisory_ids, "quoting enclave": qe_level.advisory_ids}
-    ids = sorted({advisory for advisories in sources.values() for advisory in advisories})
-    return tuple(Advisory(id=item, sources=tuple(name for name, of in sources.items() if item in of)) for item in ids)
 
 
 def _facts(documents: _Documents, inquiry: Inquiry) -> CollateralFacts:

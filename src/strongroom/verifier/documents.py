@@ -5,9 +5,10 @@ The checks of docs/spec/appraisal.md sections 4 and 5.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from strongroom.base.findings import Check
+from strongroom.formats.quote_parts import TeeType
 
 if TYPE_CHECKING:
     from strongroom.formats.pck_extension import PckExtension
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_qe_identity", "judge_tcb_info"]
 
+_QUOTING_ENCLAVES: Final = {TeeType.SGX: "QE", TeeType.TDX: "TD_QE"}
+
 
 def judge_tcb_info(
     inquiry: Inquiry,
@@ -27,8 +30,9 @@ def judge_tcb_info(
     signature: bytes,
     chain: Chain | None,
     platform: PckExtension | None,
+    tee: TeeType,
 ) -> None:
-    """Step 4: signature over the served bytes, dates, SGX, and the platform's FMSPC and PCEID."""
+    """Step 4: signature over the served bytes, dates, kind of TEE, and the platform's FMSPC and PCEID."""
     if chain is not None:
         inquiry.require(
             inquiry.raw_signature(chain.leaf, body, signature),
@@ -38,7 +42,12 @@ def judge_tcb_info(
         )
     inquiry.in_time("4.2", "the TCB info", info.issue_date, info.next_update, graced=True)
     inquiry.require(
-        info.id == "SGX", Check.TCB_STATUS, "4.3", "the TCB info is not for SGX", expected="SGX", actual=info.id
+        info.id == tee.name,
+        Check.TCB_STATUS,
+        "4.3",
+        f"the TCB info is not for {tee.name}",
+        expected=tee.name,
+        actual=info.id,
     )
     if platform is not None:
         inquiry.require(
@@ -60,9 +69,9 @@ def judge_tcb_info(
 
 
 def judge_qe_identity(
-    inquiry: Inquiry, identity: QeIdentity, *, body: bytes, signature: bytes, chain: Chain | None
+    inquiry: Inquiry, identity: QeIdentity, *, body: bytes, signature: bytes, chain: Chain | None, tee: TeeType
 ) -> None:
-    """Step 5: signature over the served bytes, dates, and that it is of the quoting enclave of SGX."""
+    """Step 5: signature over the served bytes, dates, and that it is of the quoting enclave of this kind of TEE."""
     if chain is not None:
         inquiry.require(
             inquiry.raw_signature(chain.leaf, body, signature),
@@ -72,10 +81,10 @@ def judge_qe_identity(
         )
     inquiry.in_time("5.2", "the QE identity", identity.issue_date, identity.next_update, graced=True)
     inquiry.require(
-        identity.id == "QE",
+        identity.id == _QUOTING_ENCLAVES[tee],
         Check.QE_IDENTITY,
         "5.3",
         "the QE identity is of another enclave",
-        expected="QE",
+        expected=_QUOTING_ENCLAVES[tee],
         actual=ascii(identity.id),
     )

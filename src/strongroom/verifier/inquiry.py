@@ -5,7 +5,7 @@ Steps report to it and go on; nothing ends early, so that a refusal lists everyt
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from strongroom.base.findings import Check, Finding
@@ -14,7 +14,6 @@ from strongroom.crypto.certificates import public_key_from_spki, verify_signatur
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from strongroom.crypto.certificates import Certificate, RevocationList
     from strongroom.verifier.anchors import Anchor
@@ -72,12 +71,7 @@ class Inquiry:
 
     def in_time(self, section: str, what: str, begin: datetime, end: datetime, *, graced: bool) -> None:
         """Object when the instant lies outside [begin, end]; ``graced`` things may be late by the grace period."""
-        grace = self.grace if graced else timedelta(0)
-        try:
-            limit = end + grace
-        except OverflowError:
-            limit = end
-        self.ends.append(limit)
+        limit = self.holds_until(end, self.grace if graced else timedelta(0))
         if self.at < begin:
             self.require(
                 False,
@@ -98,6 +92,15 @@ class Inquiry:
             )
         elif self.at > end:
             self.confessions.append(f"{what} expired {self.at - end} ago and is taken by the policy's grace period")
+
+    def holds_until(self, begin: datetime, period: timedelta) -> datetime:
+        """Note that the verdict holds no longer than for a period after ``begin``; give its end."""
+        try:
+            end = begin + period
+        except OverflowError:  # further than the calendar reaches
+            end = datetime.max.replace(tzinfo=UTC)
+        self.ends.append(end)
+        return end
 
     def signed_by(self, issuer: Certificate, subject: Certificate | RevocationList) -> bool:
         """Tell whether the issuer's key made the subject's signature, by ECDSA P-256 with SHA-256 only."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from strongroom.base.findings import Check
 from strongroom.crypto import ecdsa
 from strongroom.crypto.hashing import equal, sha256
-from strongroom.formats.sgx_quote import INTEL_QE_VENDOR_ID
+from strongroom.formats.quote_parts import INTEL_QE_VENDOR_ID
 from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.verifier.tcb import isv_svn_level
 
 if TYPE_CHECKING:
     from strongroom.formats.qe_identity import QeIdentity
-    from strongroom.formats.sgx_quote import SgxQuote
+    from strongroom.formats.quote import Quote
     from strongroom.formats.tcb_levels import IsvSvnLevel
     from strongroom.verifier.chains import Chain
     from strongroom.verifier.inquiry import Inquiry
@@ -23,7 +23,7 @@ __all__ = ["judge_quote", "judge_quoting_enclave"]
 _ZEROS: Final = bytes(32)
 
 
-def judge_quote(inquiry: Inquiry, quote: SgxQuote, pck: Chain | None) -> None:
+def judge_quote(inquiry: Inquiry, quote: Quote, pck: Chain | None) -> None:
     """Steps 6.1, 6.2, 6.6, 6.7: PCK key over the QE's report, report over the attestation key, that key over all."""
     if pck is not None:
         inquiry.require(
@@ -58,7 +58,7 @@ def judge_quote(inquiry: Inquiry, quote: SgxQuote, pck: Chain | None) -> None:
     )
 
 
-def judge_quoting_enclave(inquiry: Inquiry, quote: SgxQuote, identity: QeIdentity) -> IsvSvnLevel | None:
+def judge_quoting_enclave(inquiry: Inquiry, quote: Quote, identity: QeIdentity) -> IsvSvnLevel | None:
     """Steps 6.3 to 6.5: the QE's report shows the enclave of the QE identity; gives the level of its version."""
     report = quote.qe_report
     attributes = report.attributes.to_bytes()

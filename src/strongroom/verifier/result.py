@@ -7,14 +7,36 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.findings import Finding
-from strongroom.formats.measurements import MrEnclave, MrSigner
+from strongroom.formats.measurements import (
+    MrConfigId,
+    MrEnclave,
+    MrOwner,
+    MrOwnerConfig,
+    MrSeam,
+    MrServiceTd,
+    MrSigner,
+    MrSignerSeam,
+    MrTd,
+    Rtmr,
+)
 from strongroom.formats.pck_extension import PckExtension
 from strongroom.formats.tcb_levels import TcbStatus
+from strongroom.formats.td_report import TdAttributes, TdReport, TdReport15, TdReport15Ex
+from strongroom.verifier.platform import platform_flags
 
 if TYPE_CHECKING:
     from strongroom.formats.sgx_report import SgxReport
 
-__all__ = ["NOT_JUDGED", "Advisory", "Assessment", "AttestationResult", "CollateralFacts", "SgxClaims", "TcbFacts"]
+__all__ = [
+    "NOT_JUDGED",
+    "Advisory",
+    "Assessment",
+    "AttestationResult",
+    "CollateralFacts",
+    "SgxClaims",
+    "TcbFacts",
+    "TdxClaims",
+]
 
 NOT_JUDGED: Final = (
     "whether this measurement or signer is one you accept",
@@ -65,6 +87,11 @@ class SgxClaims:
             isv_family_id=report.isv_family_id,
         )
 
+    @property
+    def measurement(self) -> MrEnclave:
+        """What identifies the code."""
+        return self.mr_enclave
+
     def to_json_object(self) -> dict[str, object]:
         """Give the claims as JSON, bytes in hexadecimal."""
         return {
@@ -86,8 +113,95 @@ class SgxClaims:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TdxClaims:
+    """What the trust domain's report says. ``report_data`` (64 bytes) is the domain's own choice.
+
+    ``tee_tcb_svn_2`` and ``mr_service_td`` are ``None`` in reports of TD 1.0. ``extension`` holds the further fields of
+    TD 1.5 with extensions by their names in ``TdReport15Ex``, and nothing for other reports.
+    """
+
+    mr_td: MrTd
+    rtmr_0: Rtmr
+    rtmr_1: Rtmr
+    rtmr_2: Rtmr
+    rtmr_3: Rtmr
+    mr_config_id: MrConfigId
+    mr_owner: MrOwner
+    mr_owner_config: MrOwnerConfig
+    mr_seam: MrSeam
+    mr_signer_seam: MrSignerSeam
+    seam_attributes: bytes
+    td_attributes: TdAttributes
+    xfam: int
+    tee_tcb_svn: bytes
+    tee_tcb_svn_2: bytes | None
+    mr_service_td: MrServiceTd | None
+    report_data: bytes
+    extension: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def of(cls, report: TdReport) -> TdxClaims:
+        """Take the claims out of a report."""
+        added = TdReport15Ex.LAYOUT[len(TdReport15.LAYOUT) :] if isinstance(report, TdReport15Ex) else ()
+        return cls(
+            mr_td=report.mr_td,
+            rtmr_0=report.rtmr_0,
+            rtmr_1=report.rtmr_1,
+            rtmr_2=report.rtmr_2,
+            rtmr_3=report.rtmr_3,
+            mr_config_id=report.mr_config_id,
+            mr_owner=report.mr_owner,
+            mr_owner_config=report.mr_owner_config,
+            mr_seam=report.mr_seam,
+            mr_signer_seam=report.mr_signer_seam,
+            seam_attributes=report.seam_attributes,
+            td_attributes=report.td_attributes,
+            xfam=report.xfam,
+            tee_tcb_svn=report.tee_tcb_svn,
+            tee_tcb_svn_2=report.tee_tcb_svn_2 if isinstance(report, TdReport15) else None,
+            mr_service_td=report.mr_service_td if isinstance(report, TdReport15) else None,
+            report_data=report.report_data,
+            extension=tuple((name, getattr(report, name)) for name, _ in added),
+        )
+
+    @property
+    def measurement(self) -> MrTd:
+        """What identifies the code that the domain started with; the registers say what it loaded since."""
+        return self.mr_td
+
+    @property
+    def debug(self) -> bool:
+        """Whether the domain can be read and changed from outside."""
+        return TdAttributes.DEBUG in self.td_attributes
+
+    def to_json_object(self) -> dict[str, object]:
+        """Give the claims as JSON, bytes in hexadecimal, attributes by name."""
+        return {
+            "mr_td": self.mr_td.hex(),
+            "rtmrs": [item.hex() for item in (self.rtmr_0, self.rtmr_1, self.rtmr_2, self.rtmr_3)],
+            "mr_config_id": self.mr_config_id.hex(),
+            "mr_owner": self.mr_owner.hex(),
+            "mr_owner_config": self.mr_owner_config.hex(),
+            "mr_seam": self.mr_seam.hex(),
+            "mr_signer_seam": self.mr_signer_seam.hex(),
+            "mr_service_td": None if self.mr_service_td is None else self.mr_service_td.hex(),
+            "debug": self.debug,
+            "report_data": self.report_data.hex(),
+            "td_attributes": list(self.td_attributes.names),
+            "xfam": f"{self.xfam:016x}",
+            "seam_attributes": self.seam_attributes.hex(),
+            "tee_tcb_svn": self.tee_tcb_svn.hex(),
+            "tee_tcb_svn_2": None if self.tee_tcb_svn_2 is None else self.tee_tcb_svn_2.hex(),
+            "extension": {name: value.hex() for name, value in self.extension},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advisory:
-    """An advisory and where it came from: ``platform`` (TCB info) or ``quoting enclave`` (QE identity), or both."""
+    """An advisory and where it came from.
+
+    Sources are ``platform`` (TCB info), ``quoting enclave`` (QE identity) and ``TDX module`` (its identity).
+    """
 
     id: str
     sources: tuple[str, ...]
@@ -97,12 +211,17 @@ class Advisory:
 class TcbFacts:
     """The status and what it was made of. ``date`` is the oldest of the matched levels' dates.
 
+    ``tdx_module_status`` is of a TDX module that has its own identity, else ``None``. ``launch_status`` and
+    ``current_status`` are those of a trust domain that tells (TD 1.5) what it was launched on and what runs now.
     ``shortfalls`` says, one line each, which component lies below the newest level.
     """
 
     status: TcbStatus
     platform_status: TcbStatus
     quoting_enclave_status: TcbStatus
+    tdx_module_status: TcbStatus | None = None
+    launch_status: TcbStatus | None = None
+    current_status: TcbStatus | None = None
     date: datetime
     advisories: tuple[Advisory, ...]
     shortfalls: tuple[str, ...]
@@ -113,6 +232,9 @@ class TcbFacts:
             "status": self.status.value,
             "platform_status": self.platform_status.value,
             "quoting_enclave_status": self.quoting_enclave_status.value,
+            "tdx_module_status": None if self.tdx_module_status is None else self.tdx_module_status.value,
+            "launch_status": None if self.launch_status is None else self.launch_status.value,
+            "current_status": None if self.current_status is None else self.current_status.value,
             "date": _instant(self.date),
             "advisories": [{"id": item.id, "sources": list(item.sources)} for item in self.advisories],
             "shortfalls": list(self.shortfalls),
@@ -154,7 +276,7 @@ class Assessment:
     """
 
     kind: str
-    claims: SgxClaims
+    claims: SgxClaims | TdxClaims
     findings: tuple[Finding, ...]
     tcb: TcbFacts | None
     platform: PckExtension | None
@@ -188,7 +310,7 @@ class AttestationResult:
     """
 
     kind: str
-    claims: SgxClaims
+    claims: SgxClaims | TdxClaims
     tcb: TcbFacts
     platform: PckExtension
     collateral: CollateralFacts
@@ -255,7 +377,6 @@ def _facts(of: Assessment | AttestationResult) -> dict[str, object]:
 
 
 def _platform(platform: PckExtension) -> dict[str, object]:
-    configuration = platform.configuration
     return {
         "fmspc": platform.fmspc.hex(),
         "pce_id": platform.pce_id.hex(),
@@ -264,13 +385,7 @@ def _platform(platform: PckExtension) -> dict[str, object]:
         "components": list(platform.tcb.components),
         "sgx_type": platform.sgx_type.name.lower(),
         "platform_instance_id": None if platform.platform_instance_id is None else platform.platform_instance_id.hex(),
-        "configuration": None
-        if configuration is None
-        else {
-            "dynamic_platform": configuration.dynamic_platform,
-            "cached_keys": configuration.cached_keys,
-            "smt_enabled": configuration.smt_enabled,
-        },
+        "configuration": platform_flags(platform),
     }
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from strongroom.base.findings import Check
+from strongroom.verifier.platform import platform_flags
 from strongroom.verifier.policy import ANY, AnyValue
+from strongroom.verifier.result import TdxClaims
+from strongroom.verifier.trust_domain import judge_trust_domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from strongroom.formats.pck_extension import PckExtension
     from strongroom.verifier.inquiry import Inquiry
-    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.policy import AppraisalPolicy, TcbRule
     from strongroom.verifier.result import Assessment, SgxClaims, TcbFacts
 
 __all__ = ["judge_policy"]
@@ -23,8 +28,11 @@ def judge_policy(
 ) -> None:
     """Judge an assessment under a policy; ``issue_dates`` are of the parts whose age counts."""
     _simulated(inquiry, policy, assessment)
-    _debug(inquiry, policy, assessment.claims)
-    _code(inquiry, policy, assessment.claims)
+    if isinstance(assessment.claims, TdxClaims):
+        judge_trust_domain(inquiry, policy, assessment.claims)
+    else:
+        _debug(inquiry, policy, assessment.claims)
+        _code(inquiry, policy, assessment.claims)
     if assessment.tcb is not None:
         _tcb(inquiry, policy, assessment.claims, assessment.tcb)
     _collateral(inquiry, policy, assessment, issue_dates)
@@ -37,6 +45,8 @@ def judge_policy(
             expected=f"one of {len(policy.platforms)} PPIDs",
             actual=assessment.platform.ppid.hex(),
         )
+    if assessment.platform is not None:
+        _settings(inquiry, policy, assessment.platform)
 
 
 def _simulated(inquiry: Inquiry, policy: AppraisalPolicy, assessment: Assessment) -> None:
@@ -96,12 +106,12 @@ def _code(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims) -> None:
     inquiry.require(False, Check.SIGNER, "8.4", message, expected=expected, actual=actual)
 
 
-def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims, tcb: TcbFacts) -> None:
-    """Steps 8.5 and 8.6: one rule fits the status and this measurement, and takes every advisory."""
+def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims | TdxClaims, tcb: TcbFacts) -> None:
+    """Steps 8.5, 8.6 and 8.15: one rule fits the status and this measurement, takes every advisory and the TCB date."""
     rules = [
         rule
         for rule in policy.tcb
-        if rule.status is tcb.status and (rule.measurement is ANY or rule.measurement == claims.mr_enclave)
+        if rule.status is tcb.status and (rule.measurement is ANY or rule.measurement == claims.measurement)
     ]
     accepted = ", ".join(sorted({rule.status.value for rule in policy.tcb})) or "no TCB status"
     why = f" ({'; '.join(tcb.shortfalls)})" if tcb.shortfalls else ""
@@ -114,18 +124,51 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims, tcb: TcbF
         actual=tcb.status.value,
     ):
         return
-    unaccepted = [
-        [item for item in tcb.advisories if rule.advisories is not ANY and item.id not in rule.advisories]
-        for rule in rules
-    ]
-    fewest = min(unaccepted, key=len)
+    age = inquiry.at - tcb.date
+
+    def unaccepted(rule: TcbRule) -> list[str]:
+        return [
+            f"{item.id} ({' and '.join(item.sources)})"
+            for item in tcb.advisories
+            if rule.advisories is not ANY and item.id not in rule.advisories
+        ]
+
+    def overdue(rule: TcbRule) -> float:
+        return -math.inf if rule.maximum_tcb_age is ANY else (age - rule.maximum_tcb_age).total_seconds()
+
+    best = min(rules, key=lambda rule: (len(unaccepted(rule)), overdue(rule)))
     inquiry.require(
-        not fewest,
+        not unaccepted(best),
         Check.ADVISORY,
         "8.6",
         f"advisories with TCB status {tcb.status.value} that the policy does not accept",
-        actual=", ".join(f"{item.id} ({' and '.join(item.sources)})" for item in fewest),
+        actual=", ".join(unaccepted(best)),
     )
+    if best.maximum_tcb_age is ANY:
+        return
+    inquiry.holds_until(tcb.date, best.maximum_tcb_age)
+    inquiry.require(
+        age <= best.maximum_tcb_age,
+        Check.TCB_STATUS,
+        "8.15",
+        f"TCB status {tcb.status.value} is of an older TCB than the policy accepts{why}",
+        expected=f"at most {best.maximum_tcb_age}",
+        actual=str(age),
+    )
+
+
+def _settings(inquiry: Inquiry, policy: AppraisalPolicy, platform: PckExtension) -> None:
+    """Step 8.14: what the policy wants on is on, what it wants off is off, and undefined is neither."""
+    for name, stated in platform_flags(platform).items():
+        wanted: bool | AnyValue = getattr(policy, name)
+        inquiry.require(
+            wanted is ANY or stated is wanted,
+            Check.CONFIGURATION,
+            "8.14",
+            f"the platform's setting {name} is not what the policy wants",
+            expected=f"{name} = {wanted}",
+            actual="undefined" if stated is None else str(stated),
+        )
 
 
 def _collateral(
@@ -145,6 +188,7 @@ def _collateral(
         return
     for name, issued in issue_dates.items():
         age = inquiry.at - issued
+        inquiry.holds_until(issued, policy.maximum_collateral_age)
         inquiry.require(
             age <= policy.maximum_collateral_age,
             Check.FRESHNESS,
