@@ -111,9 +111,8 @@ def check_address(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        plain = not (parts.query or parts.fragment or parts.username)
-        httpcore2.URL(url)
-    except ValueError:  # UnicodeEncodeError is one
+        plain = url.isascii() and url.isprintable() and not set(url) & set(' ?#@"<>')
+    except ValueError:
         usable = plain = False
     if not (usable and plain):
         raise Misconfigured(f"{url!r} is not an http or https address of a collateral service", setting="url")
@@ -132,7 +131,7 @@ def tls_context(ca_pem: bytes | None = None) -> ssl.SSLContext:
         return context
     try:
         context.load_verify_locations(cadata=ca_pem.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError) as cause:
+    except (ssl.SSLError, ValueError) as cause:
         raise Misconfigured("not PEM certificates", setting="ca") from cause
     return context
 
