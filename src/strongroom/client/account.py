@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "joined", "mark_ready", "prove_device", "registered"]
 
 _ATTEMPTS: Final = 3
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -128,19 +131,15 @@ def prove_device(store: StoreApi, device: Device) -> bytes:
     is made again then, so that a refusal is always about the device.
     """
     account_id = device.profile.account_id
-    for _ in range(_ATTEMPTS):
-        session = store.peer().session
+
+    def prove(session: bytes) -> bytes:
         signature = device.device_key.sign(api.DEVICE_PROOF_LABEL, api.device_proof(session, account_id))
-        try:
-            store.prove_device(
-                api.DeviceSession(account_id=account_id, device_key=device.device_key.public, signature=signature)
-            )
-        except NotAuthorised:
-            if store.peer().session == session:
-                raise
-        else:
-            return session
-    raise _restarting()
+        store.prove_device(
+            api.DeviceSession(account_id=account_id, device_key=device.device_key.public, signature=signature)
+        )
+        return session
+
+    return _in_one_session(store, prove)
 
 
 def mark_ready(device: Device) -> Device:
@@ -176,32 +175,36 @@ def _pending(home: Path, credentials: Credentials, trust: Trust) -> Iterator[Dev
 
 def _register(store: StoreApi, device: Device, credentials: Credentials) -> None:
     profile = device.profile
-    state, request = opaque.client.start_registration(credentials.password)
-    started = store.register_start(api.RegisterStart(username=credentials.username, request=request))
-    record, export_key = opaque.client.finish_registration(
-        state, started.response, stretching=opaque.argon2id(credentials.cost)
-    )
     account_key = device.root_key.signing_key()
     genesis = ChainState.genesis(vault=profile.vault_id, account_key=account_key.public)
     first = authorise_device(account_key, device.device_key.public, genesis, epoch=FIRST_EPOCH)
-    wrapped = wrap_root_key(
-        device.root_key,
-        export_key=export_key,
-        account_secret=device.account_secret,
-        account=profile.account_id,
-        generation=FIRST_EPOCH,
-    )
-    store.register_finish(
-        api.RegisterFinish(
-            username=credentials.username,
-            record=record,
-            account_id=profile.account_id,
-            account_key=account_key.public,
-            wrapped_root_key=wrapped,
-            vault_id=profile.vault_id,
-            first=api.EntryPair(entry=first.to_bytes(), sealed=b""),
+
+    def register(_session: bytes) -> None:
+        state, request = opaque.client.start_registration(credentials.password)
+        started = store.register_start(api.RegisterStart(username=credentials.username, request=request))
+        record, export_key = opaque.client.finish_registration(
+            state, started.response, stretching=opaque.argon2id(credentials.cost)
         )
-    )
+        wrapped = wrap_root_key(
+            device.root_key,
+            export_key=export_key,
+            account_secret=device.account_secret,
+            account=profile.account_id,
+            generation=FIRST_EPOCH,
+        )
+        store.register_finish(
+            api.RegisterFinish(
+                username=credentials.username,
+                record=record,
+                account_id=profile.account_id,
+                account_key=account_key.public,
+                wrapped_root_key=wrapped,
+                vault_id=profile.vault_id,
+                first=api.EntryPair(entry=first.to_bytes(), sealed=b""),
+            )
+        )
+
+    _in_one_session(store, register)
 
 
 def _is_ours(store: StoreApi, device: Device) -> bool:
@@ -213,22 +216,32 @@ def _is_ours(store: StoreApi, device: Device) -> bool:
 
 
 def _log_in(store: StoreApi, credentials: Credentials) -> tuple[api.AccountView, bytes]:
-    for _ in range(_ATTEMPTS):
+    def log_in(_session: bytes) -> tuple[api.AccountView, bytes]:
         state, ke1 = opaque.client.start_login(credentials.password)
         started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
-        session = store.peer().session
         try:
             ke3, _, export_key = opaque.client.finish_login(
                 state, started.ke2, stretching=opaque.argon2id(credentials.cost)
             )
         except opaque.WrongPassword:
             raise NotAuthorised("unknown account or wrong password") from None
+        return store.login_finish(api.LoginFinish(ke3=ke3)), export_key
+
+    return _in_one_session(store, log_in)
+
+
+def _in_one_session(store: StoreApi, attempt: Callable[[bytes], T]) -> T:
+    """Make several calls that belong to one session; where the store was restarted between them, make them again.
+
+    So a refusal is always about who asks, and never about a session that nobody knows any more.
+    """
+    for _ in range(_ATTEMPTS):
+        session = store.peer().session
         try:
-            return store.login_finish(api.LoginFinish(ke3=ke3)), export_key
+            return attempt(session)
         except NotAuthorised:
             if store.peer().session == session:
                 raise
-            # the store was restarted between the two halves, and nobody knows the first one any more
     raise _restarting()
 
 

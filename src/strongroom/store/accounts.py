@@ -5,6 +5,7 @@ An unknown account is answered as a known one is, from a record that belongs to 
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from strongroom.base import canonical
 from strongroom.base.errors import Conflict, Malformed, MalformedMessage, NotAuthorised, StorageUnavailable
 from strongroom.base.fields import Fields
+from strongroom.crypto.hashing import DIGEST_BYTES, equal
 from strongroom.crypto.opaque import RegistrationRecord, ServerSetup, WrongPassword
 from strongroom.crypto.opaque import server as opaque
 from strongroom.store.ports import Table
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
     from strongroom.store.sealing import SealedRows
 
-__all__ = ["Account", "AccountExists", "Accounts", "PendingLogin"]
+__all__ = ["Account", "AccountExists", "Accounts", "PendingLogin", "PendingRegistration"]
 
 _MAX_ROW_BYTES: Final = 8192
 
@@ -44,6 +46,14 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class PendingRegistration:
+    """Between the two halves of a registration: the name's keyed hash and the credential identifier drawn for it."""
+
+    name: bytes
+    credential: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class PendingLogin:
     """Between KE2 and KE3. ``account`` is ``None`` for a name that nobody has."""
 
@@ -61,19 +71,28 @@ class Accounts:
         self._opaque = ServerSetup.from_secret(keys.opaque)
         nobody = Account(account_id=bytes(16), account_key=bytes(32), wrapped_root_key=bytes(96), vault_id=bytes(16))
         self._nobody_key = keys.identifier("account nobody")
-        self._nobody = rows.seal(Table.ACCOUNTS, self._nobody_key, 1, _encode(self._opaque.fake_record, nobody))
+        self._nobody = rows.seal(
+            Table.ACCOUNTS, self._nobody_key, 1, _encode(_Credential(bytes(32), self._opaque.fake_record), nobody)
+        )
 
-    def registration_response(self, username: str, request: bytes) -> bytes:
-        """Answer an OPAQUE registration request. Tells nothing about whether the name is taken."""
-        return opaque.registration_response(self._opaque, self._name(username), request)
+    def start_registration(self, username: str, request: bytes) -> tuple[PendingRegistration, bytes]:
+        """Answer an OPAQUE registration request. Tells nothing about whether the name is taken.
 
-    def insert(self, transaction: WriteTransaction, username: str, record: bytes, account: Account) -> None:
+        Each registration has a credential identifier, and so an OPRF key, of its own. Under the key of an existing
+        account a registration would answer guesses of that account's password for whoever asks.
+        """
+        pending = PendingRegistration(name=self._name(username), credential=os.urandom(DIGEST_BYTES))
+        return pending, opaque.registration_response(self._opaque, pending.credential, request)
+
+    def insert(
+        self, transaction: WriteTransaction, pending: PendingRegistration, record: bytes, account: Account
+    ) -> None:
         """Add an account within the transaction that also makes its vault; ``AccountExists`` when the name is taken."""
         RegistrationRecord.from_bytes(record)
-        name = self._name(username)
+        name = pending.name
         if transaction.get(Table.ACCOUNTS, name) is not None:
             raise AccountExists("an account of this name exists")
-        self._rows.insert(transaction, Table.ACCOUNTS, name, _encode(record, account))
+        self._rows.insert(transaction, Table.ACCOUNTS, name, _encode(_Credential(pending.credential, record), account))
         self._rows.insert(transaction, Table.ACCOUNTS, self._by_id(account.account_id), account.vault_id)
 
     def start_login(self, username: str, ke1: bytes) -> tuple[PendingLogin, bytes]:
@@ -84,10 +103,11 @@ class Accounts:
         if row is None:
             # a row is opened and read for a name that nobody has, too: what follows takes the same time
             _decode(self._rows.open(Table.ACCOUNTS, self._nobody_key, 1, self._nobody).value)
-            record, account = None, None
+            credential, record, account = self._keys.identifier("nobody's credential", name), None, None
         else:
-            record, account = _decode(row.value)
-        state, ke2 = opaque.start_login(self._opaque, name, record, ke1)
+            stored, account = _decode(row.value)
+            credential, record = stored.identifier, stored.record
+        state, ke2 = opaque.start_login(self._opaque, credential, record, ke1)
         return PendingLogin(state=state, account=account), ke2
 
     @staticmethod
@@ -100,6 +120,10 @@ class Accounts:
         if pending.account is None:  # nobody can make a tag for the record that belongs to nobody
             raise NotAuthorised("unknown account or wrong password")
         return pending.account
+
+    def is_for(self, pending: PendingRegistration, username: str) -> bool:
+        """Tell whether a registration was begun for this name."""
+        return equal(pending.name, self._name(username))
 
     def vault_of(self, transaction: ReadTransaction, account_id: bytes) -> bytes | None:
         """Find the vault of an account by the account's id."""
@@ -121,10 +145,19 @@ def normalised(username: str) -> str:
     return folded
 
 
-def _encode(record: bytes, account: Account) -> bytes:
+@dataclass(frozen=True, slots=True, repr=False)
+class _Credential:
+    """What OPAQUE keeps of an account."""
+
+    identifier: bytes
+    record: bytes
+
+
+def _encode(credential: _Credential, account: Account) -> bytes:
     return canonical.encode(
         {
-            "record": record,
+            "credential": credential.identifier,
+            "record": credential.record,
             "account_id": account.account_id,
             "account_key": account.account_key,
             "wrapped_root_key": account.wrapped_root_key,
@@ -133,10 +166,12 @@ def _encode(record: bytes, account: Account) -> bytes:
     )
 
 
-def _decode(value: bytes) -> tuple[bytes, Account]:
+def _decode(value: bytes) -> tuple[_Credential, Account]:
     try:
         fields = Fields.decode(value, path="account row", error=Malformed, max_bytes=_MAX_ROW_BYTES)
-        record = fields.byte_string("record", at_most=1024)
+        credential = _Credential(
+            fields.byte_string("credential", length=DIGEST_BYTES), fields.byte_string("record", at_most=1024)
+        )
         account = Account(
             account_id=fields.byte_string("account_id", length=16),
             account_key=fields.byte_string("account_key", length=32),
@@ -146,4 +181,4 @@ def _decode(value: bytes) -> tuple[bytes, Account]:
         fields.done()
     except Malformed as cause:
         raise StorageUnavailable("an account's row holds something else than an account") from cause
-    return record, account
+    return credential, account

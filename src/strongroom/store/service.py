@@ -31,12 +31,16 @@ class StoreService:
         self._accounts = Accounts(storage, deployment.rows, deployment.keys)
         self._vaults = Vaults(deployment.rows, deployment.keys, epoch=deployment.epoch)
 
-    def register_start(self, _: ChannelSession, body: api.RegisterStart) -> api.RegisterStarted:
-        """Answer an OPAQUE registration request."""
-        return api.RegisterStarted(response=self._accounts.registration_response(body.username, body.request))
+    def register_start(self, session: ChannelSession, body: api.RegisterStart) -> api.RegisterStarted:
+        """Answer an OPAQUE registration request. A second start in a session replaces the first."""
+        session.registration, response = self._accounts.start_registration(body.username, body.request)
+        return api.RegisterStarted(response=response)
 
     def register_finish(self, session: ChannelSession, body: api.RegisterFinish) -> api.Appended:
         """Make account and vault in one transaction. The session then is the new account's, without a device yet."""
+        pending = session.take_registration()
+        if not self._accounts.is_for(pending, body.username):
+            raise NotAuthorised("the registration was started for another name")
         account = Account(
             account_id=body.account_id,
             account_key=body.account_key,
@@ -45,7 +49,7 @@ class StoreService:
         )
         with self._storage.write() as transaction:
             # a crash before the commit leaves no trace of the account; after it, all of it
-            self._accounts.insert(transaction, body.username, body.record, account)
+            self._accounts.insert(transaction, pending, body.record, account)
             head = self._vaults.create(
                 transaction,
                 vault_id=body.vault_id,

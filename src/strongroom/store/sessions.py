@@ -16,7 +16,7 @@ from strongroom.formats.store_api import DEVICE_PROOF_LABEL, device_proof
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from strongroom.store.accounts import PendingLogin
+    from strongroom.store.accounts import PendingLogin, PendingRegistration
 
 __all__ = ["ChannelSession", "DeviceIdentity"]
 
@@ -37,6 +37,7 @@ class ChannelSession:
     """One channel's state. ``transcript`` is the hash that both ends share."""
 
     transcript: bytes
+    registration: PendingRegistration | None = None
     pending: PendingLogin | None = None
     identity: DeviceIdentity | None = None
 
@@ -47,6 +48,13 @@ class ChannelSession:
         if not isinstance(session, cls):
             session = state[_KEY] = cls(transcript)
         return session
+
+    def take_registration(self) -> PendingRegistration:
+        """Take the registration that was answered; each can be finished once."""
+        registration, self.registration = self.registration, None
+        if registration is None:
+            raise NotAuthorised("no registration was started in this session")
+        return registration
 
     def take_pending(self) -> PendingLogin:
         """Take the login that KE2 answered; each can be finished once."""

@@ -6,6 +6,7 @@ import pytest
 
 from store_client import FakeSealer, Person, new_service, new_session, reopened
 from strongroom.base.errors import Conflict, HeadMoved, Malformed, MalformedEntry, Misconfigured, NotAuthorised
+from strongroom.crypto import opaque
 from strongroom.crypto.opaque import WrongPassword
 from strongroom.crypto.signatures import SigningKey
 from strongroom.formats import store_api as api
@@ -80,12 +81,47 @@ def test_a_wrong_password_and_an_unknown_name_look_alike_to_the_client() -> None
         Person("nobody@example.com").login(service, new_session())
 
 
+def test_a_registration_answers_no_guess_of_an_existing_account_s_password() -> None:
+    service = new_service(MemoryRecordStore())
+    person = Person("a@example.com")
+    person.register(service)
+    _, request = opaque.client.start_registration(person.password)
+    body = api.RegisterStart(username=person.username, request=request)
+    answers = {service.register_start(new_session(), body).response[:32] for _ in range(3)}
+    _, ke1 = opaque.client.start_login(person.password)
+    login = api.LoginStart(username=person.username, ke1=request + ke1[32:])
+    evaluated = {service.login_start(new_session(), login).ke2[:32] for _ in range(3)}
+    assert len(answers) == 3  # a key of its own for each registration
+    assert len(evaluated) == 1  # and always the same one for the account's logins
+    assert not answers & evaluated
+
+
+def test_a_registration_is_finished_where_it_was_started_and_for_its_name() -> None:
+    service = new_service(MemoryRecordStore())
+    person = Person("a@example.com")
+    first = person.first()
+    session = new_session()
+    _, request = opaque.client.start_registration(person.password)
+    body = api.RegisterFinish(
+        username="b@example.com",
+        record=bytes(192),
+        account_id=person.account_id,
+        account_key=person.account_key.public,
+        wrapped_root_key=b"",
+        vault_id=person.vault_id,
+        first=first,
+    )
+    with pytest.raises(NotAuthorised, match="no registration was started"):
+        service.register_finish(session, body)
+    service.register_start(session, api.RegisterStart(username=person.username, request=request))
+    with pytest.raises(NotAuthorised, match="for another name"):
+        service.register_finish(session, body)
+
+
 def test_the_server_refuses_a_login_that_was_not_finished_by_the_password() -> None:
     service = new_service(MemoryRecordStore())
     person = Person("a@example.com")
     person.register(service)
-    from strongroom.crypto import opaque
-
     for username in ("a@example.com", "nobody@example.com"):
         session = new_session()
         _, ke1 = opaque.client.start_login(b"guess")
