@@ -1,0 +1,67 @@
+"""A store's service without network and channel, for tests of the client: the calls of ``StoreApi``, and restarts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from store_client import FakeSealer, new_service, reopened
+from strongroom.client.profile import Trust
+from strongroom.crypto.hashing import sha256
+from strongroom.storage.memory import MemoryRecordStore
+from strongroom.store.deployment import Deployment
+from strongroom.store.sessions import ChannelSession
+
+__all__ = ["DirectStore"]
+
+_CALLS = frozenset(
+    {"register_start", "register_finish", "login_start", "login_finish", "prove_device", "fetch", "append"}
+)
+
+
+class DirectStore:
+    """What ``StoreApi`` does, by direct calls. ``before`` runs before each call and may raise, or restart the store."""
+
+    def __init__(self, storage: MemoryRecordStore | None = None) -> None:
+        self._storage = storage or MemoryRecordStore()
+        self.service = new_service(self._storage) if storage is None else reopened(self._storage)
+        self._session = ChannelSession(os.urandom(32))
+        self.before: Callable[[str], None] = lambda _: None
+        self.after: Callable[[str], None] = lambda _: None
+        self.calls: list[str] = []
+        opened = Deployment.open(self._storage, FakeSealer())
+        self.deployment = opened.deployment_id
+        self.trust = Trust(url="http://store.invalid", deployment=self.deployment, policy=None, simulated_root=None)
+        self._head_key_hash = sha256(opened.keys.head.public)
+
+    def another_client(self) -> DirectStore:
+        """Give another client's way to the same store."""
+        return DirectStore(self._storage)
+
+    def restart(self) -> None:
+        """Forget every session, as a store that was restarted does; clients get a new channel by themselves."""
+        self.service = reopened(self._storage)
+        self._session = ChannelSession(os.urandom(32))
+
+    def peer(self) -> Any:
+        return SimpleNamespace(
+            session=self._session.transcript, deployment=self.deployment, head_key_hash=self._head_key_hash, epoch=1
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+        if name not in _CALLS:
+            raise AttributeError(name)
+
+        def call(body: Any) -> Any:
+            self.calls.append(name)
+            self.before(name)
+            answer = getattr(self.service, name)(self._session, body)
+            self.after(name)
+            return answer
+
+        return call
