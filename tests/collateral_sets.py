@@ -21,7 +21,7 @@ SGX_17 = "pcs/SGX-00906ED50000-processor-v3-ev17-20250527.json"
 SGX_19 = "sgx/_collateral/SGX-00906ED50000-processor-v3-ev19-20250527.json"
 SGX_17_OLDER = "sgx/_collateral/SGX-00906ED50000-processor-v3-ev17-20250328.json"
 SGX_PLATFORM = "sgx/_collateral/SGX-00606A000000-platform-v3-ev17-20250815.json"
-TDX_18 = "pcs/TDX-90C06F000000-platform-v3-ev18-20260218.json"
+TDX_18 = "tdx/_collateral/TDX-90C06F000000-platform-v3-ev18-20260218.json"
 REAL = (SGX_17, SGX_19, SGX_PLATFORM, TDX_18)
 REAL_KIND = PlatformKind(tee=TeeKind.SGX, fmspc=bytes.fromhex("00906ED50000"), ca=PckCa.PROCESSOR)
 REAL_AT = datetime(2025, 6, 10, tzinfo=UTC)

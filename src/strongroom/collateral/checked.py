@@ -17,9 +17,11 @@ from strongroom.collateral.kinds import PlatformKind, TeeKind, ca_of
 from strongroom.collateral.unavailable import ResourceUnavailable
 from strongroom.crypto.certificates import RevocationList, parse_pem_chain
 from strongroom.formats.qe_identity import QeIdentity
+from strongroom.formats.quote_parts import TeeType
 from strongroom.formats.tcb_info import TcbInfo
 from strongroom.verifier.anchors import INTEL_SGX_ROOT
 from strongroom.verifier.chains import Kind, judge_chain, judge_one_root
+from strongroom.verifier.documents import judge_qe_identity, judge_tcb_info
 from strongroom.verifier.inquiry import Inquiry, label
 from strongroom.verifier.memo import Memo
 from strongroom.verifier.revocation import judge_revocation
@@ -37,8 +39,6 @@ __all__ = ["INTEL", "CheckedCollateral", "Edition", "Span", "check_collateral"]
 
 INTEL: Final = (INTEL_SGX_ROOT,)
 """The anchors by default: Intel's root and nothing else."""
-
-_QE_IDENTITIES: Final = {TeeKind.SGX: "QE", TeeKind.TDX: "TD_QE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -199,29 +199,23 @@ def _judge(inquiry: Inquiry, parts: _Parts) -> Chain | None:
         pck_crl_chain=chains[Kind.PCK_CRL],
         others=(tcb_chain, qe_chain),
     )
-    documents = parts.documents
-    inquiry.require(
-        tcb_chain is not None
-        and inquiry.raw_signature(tcb_chain.leaf, documents.tcb_info, documents.tcb_info_signature),
-        Check.SIGNATURE,
-        "4.1",
-        "the TCB info is not signed by its issuer",
+    documents, tee = parts.documents, TeeType[parts.tcb_info.id]
+    judge_tcb_info(
+        inquiry,
+        parts.tcb_info,
+        body=documents.tcb_info,
+        signature=documents.tcb_info_signature,
+        chain=tcb_chain,
+        platform=None,
+        tee=tee,
     )
-    inquiry.require(
-        qe_chain is not None
-        and inquiry.raw_signature(qe_chain.leaf, documents.qe_identity, documents.qe_identity_signature),
-        Check.SIGNATURE,
-        "5.1",
-        "the QE identity is not signed by its issuer",
-    )
-    wanted = _QE_IDENTITIES[TeeKind(parts.tcb_info.id.lower())]
-    inquiry.require(
-        parts.qe_identity.id == wanted,
-        Check.QE_IDENTITY,
-        "5.3",
-        "the QE identity is of another enclave",
-        expected=wanted,
-        actual=ascii(parts.qe_identity.id),
+    judge_qe_identity(
+        inquiry,
+        parts.qe_identity,
+        body=documents.qe_identity,
+        signature=documents.qe_identity_signature,
+        chain=qe_chain,
+        tee=tee,
     )
     for name, revocations in (("root CRL", parts.root_ca_crl), ("PCK CRL", parts.pck_crl)):
         inquiry.require(  # the verifier counts this as expiry, which is not looked at here

@@ -10,13 +10,12 @@ from typing import Final
 from strongroom.base.errors import Malformed, MalformedCollateral, MalformedQuote
 from strongroom.crypto.certificates import parse_pem_chain
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
+from strongroom.formats.quote import parse_quote
+from strongroom.formats.quote_parts import PCK_CERTIFICATE_CHAIN
 
 __all__ = ["FMSPC_BYTES", "PckCa", "PlatformKind", "TeeKind", "ca_of"]
 
 FMSPC_BYTES: Final = 6
-_MAX_EVIDENCE_BYTES: Final = 64 * 1024  # genuine quotes have 4 to 8 KB
-_TEE_TYPES: Final = {0: "sgx", 0x81: "tdx"}  # header bytes 4 to 7; reserved and zero in version 3, which is SGX only
-_CHAIN: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*-----END CERTIFICATE-----", re.DOTALL)
 
 
 class TeeKind(StrEnum):
@@ -64,16 +63,14 @@ class PlatformKind:
 
         Nothing is verified: a quote that lies gets collateral of another platform, and the appraisal refuses it.
         """
-        if len(evidence) > _MAX_EVIDENCE_BYTES:
-            raise MalformedQuote(f"{len(evidence)} bytes, at most {_MAX_EVIDENCE_BYTES} are read", path="quote")
-        tee = _TEE_TYPES.get(int.from_bytes(evidence[4:8], "little"))
-        chain = _CHAIN.search(evidence)
-        if tee is None or chain is None:
-            raise MalformedQuote("no quote of SGX or TDX that carries its PCK certificate chain", path="quote")
+        quote = parse_quote(evidence)
+        if quote.certification_data_type != PCK_CERTIFICATE_CHAIN:
+            raise MalformedQuote("the quote does not carry its PCK certificate chain", path="quote.certification")
         try:
-            leaf = parse_pem_chain(chain[0], path="quote.certification")[0]
+            leaf = parse_pem_chain(quote.certification_data, path="quote.certification")[0]
             extension = PckExtension.from_bytes(leaf.extensions.get(PCK_EXTENSION_OID, b""))
-            return cls(tee=TeeKind(tee), fmspc=extension.fmspc, ca=ca_of(leaf.issuer_common_name))
+            tee = TeeKind(quote.header.tee_type.name.lower())
+            return cls(tee=tee, fmspc=extension.fmspc, ca=ca_of(leaf.issuer_common_name))
         except MalformedCollateral as cause:
             raise MalformedQuote(str(cause)) from cause
 

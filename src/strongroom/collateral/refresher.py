@@ -112,6 +112,7 @@ class Refresher:
         """Ask the source now and take what is newer; raises what the source raises, and keeps what there was."""
         with self._refreshing:
             self._asked = self._clock.monotonic()
+            self._retry_after = None
             now = self._clock.now()
             try:
                 self._take(self._source.collateral(self._kind, now), now)
@@ -124,7 +125,6 @@ class Refresher:
             self._refreshed = self._clock.monotonic()
             self._failures = 0
             self._last_failure = ""
-            self._retry_after = None
 
     def status(self) -> RefreshStatus:
         """Say how old the set is, until when it holds, and what went wrong last."""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collateral_sets import KIND, REAL_KIND
-from evidence_vectors import QUOTES, VERDICTS, case, damaged, read
+from evidence_vectors import QUOTES, TDX_QUOTES, TDX_VERDICTS, VERDICTS, case, damaged, read
 from strongroom.base.errors import Malformed, MalformedCollateral, MalformedQuote
 from strongroom.collateral.checked import check_collateral
 from strongroom.collateral.kinds import PckCa, PlatformKind, TeeKind, ca_of
@@ -41,19 +43,13 @@ def test_a_generated_quote_says_what_to_ask_for() -> None:
     assert PlatformKind.of_evidence(IntelPki().quote().to_bytes()) == KIND
 
 
-@pytest.mark.parametrize("verdict", VERDICTS[::5], ids=lambda verdict: verdict["quote"])
+@pytest.mark.parametrize("verdict", [*VERDICTS[::5], *TDX_VERDICTS[::5]], ids=lambda verdict: verdict["quote"])
 def test_a_real_quote_asks_for_the_set_it_was_judged_by(verdict: object) -> None:
     evidence, collateral, _ = case(verdict)  # type: ignore[arg-type]
     assert PlatformKind.of_evidence(evidence) == check_collateral(collateral).kind
 
 
-def test_tdx_is_told_by_the_header() -> None:
-    quote = bytearray(IntelPki().quote().to_bytes())
-    quote[0:2], quote[4:8] = b"\x04\x00", b"\x81\x00\x00\x00"
-    assert PlatformKind.of_evidence(bytes(quote)).tee is TeeKind.TDX
-
-
-@given(st.one_of(st.binary(max_size=300), damaged([read(QUOTES[0])])))
+@given(st.one_of(st.binary(max_size=300), damaged([read(QUOTES[0]), read(TDX_QUOTES[0])])))
 def test_any_bytes_give_a_kind_or_malformed_quote(data: bytes) -> None:
     try:
         PlatformKind.of_evidence(data)
@@ -61,9 +57,17 @@ def test_any_bytes_give_a_kind_or_malformed_quote(data: bytes) -> None:
         return
 
 
-def test_a_huge_quote_is_not_searched() -> None:
-    with pytest.raises(MalformedQuote, match="at most"):
-        PlatformKind.of_evidence(bytes(70_000))
+def test_a_quote_without_its_chain_says_nothing() -> None:
+    quote = replace(IntelPki().quote(), certification_data_type=2)
+    with pytest.raises(MalformedQuote, match="does not carry its PCK certificate chain"):
+        PlatformKind.of_evidence(quote.to_bytes())
+
+
+def test_a_chain_without_the_extension_says_nothing() -> None:
+    pki = IntelPki()
+    pki.extension_bytes = b""
+    with pytest.raises(MalformedQuote):
+        PlatformKind.of_evidence(pki.quote().to_bytes())
 
 
 def test_the_two_cas_by_name() -> None:

@@ -188,3 +188,23 @@ def test_it_starts_once_and_stops() -> None:
     if thread is not None:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_request_that_finds_the_set_expired_wakes_the_thread() -> None:
+    clock = HandClock()
+    later = checked(generated(number=19, days=60))
+    with refresher(ScriptedSource(OLD, later), clock) as held:
+        for _ in range(1000):
+            if held.status().age is not None:
+                break
+            threading.Event().wait(0.01)
+        clock.advance(60 * DAY)
+        for _ in range(1000):
+            try:
+                given = held.collateral(clock.now())
+                break
+            except CollateralUnavailable:
+                threading.Event().wait(0.01)
+        else:
+            pytest.fail("it was never fetched again")
+    assert number(given) == 19
