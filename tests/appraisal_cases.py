@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from strongroom.formats.collateral import Collateral
     from strongroom.formats.sgx_quote import SgxQuote
+    from strongroom.formats.tee_quote import TeeQuote
+    from strongroom.testing.tdx_pki import TdxPki
 
 Objections = set[tuple[str, str]]
 
@@ -29,6 +31,21 @@ def objections(
     """Give (check, step) of every finding; ``quote`` and ``collateral`` change what was signed."""
     try:
         appraise(quote(pki.quote()).to_bytes(), collateral(pki.collateral()), policy or pki.policy(), at=at)
+    except AppraisalRefused as refusal:
+        return {(finding.check.value, finding.section.removeprefix("appraisal ")) for finding in refusal.findings}
+    return set()
+
+
+def td_objections(
+    pki: TdxPki,
+    *,
+    policy: AppraisalPolicy | None = None,
+    at: datetime = AT,
+    quote: Callable[[TeeQuote], TeeQuote] = lambda quote: quote,
+) -> Objections:
+    """The same for a trust domain."""
+    try:
+        appraise(quote(pki.td_quote()).to_bytes(), pki.collateral(), policy or pki.policy(), at=at)
     except AppraisalRefused as refusal:
         return {(finding.check.value, finding.section.removeprefix("appraisal ")) for finding in refusal.findings}
     return set()

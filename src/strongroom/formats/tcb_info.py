@@ -190,6 +190,10 @@ def _read_identities(fields: JsonFields) -> tuple[TdxModuleIdentity, ...]:
     )
     if not identities:
         raise fields.fail("an empty list of TDX module identities")
+    if len({item.id.upper() for item in identities}) != len(identities):
+        raise fields.fail("a TDX module identity occurs twice")
+    if any(len({level.isv_svn for level in item.levels}) != len(item.levels) for item in identities):
+        raise fields.fail("a TCB level of a TDX module occurs twice")
     return identities
 
 

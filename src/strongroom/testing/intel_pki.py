@@ -17,7 +17,8 @@ from strongroom.formats.collateral import Collateral
 from strongroom.formats.measurements import MrEnclave, MrSigner
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, Configuration, PckExtension, PckTcb, SgxType
 from strongroom.formats.qe_identity import QeIdentity
-from strongroom.formats.sgx_quote import INTEL_QE_VENDOR_ID, QuoteHeader, SgxQuote
+from strongroom.formats.quote_parts import INTEL_QE_VENDOR_ID, PCK_CERTIFICATE_CHAIN, QuoteHeader, Signatures
+from strongroom.formats.sgx_quote import SgxQuote
 from strongroom.formats.sgx_report import Attributes, SgxReport
 from strongroom.formats.tcb_info import TcbComponent, TcbInfo, TcbLevel
 from strongroom.formats.tcb_levels import IsvSvnLevel, TcbStatus
@@ -265,23 +266,29 @@ class IntelPki:
 
     def quote(self) -> SgxQuote:
         """Sign the quote."""
+        unsigned = SgxQuote(header=self.header, report=self.report, **self.signatures())
+        return replace(unsigned, signature=self.sign(unsigned.signed_bytes))
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign with the attestation key, or with the key that stands in for it."""
+        return (self.quote_signer or self.attestation_key).sign_raw(message)
+
+    def signatures(self) -> Signatures:
+        """Make everything in a quote's signature section but the signature over the report body."""
         extension = self.extension.to_bytes() if self.extension_bytes is None else self.extension_bytes
         self.leaf.extensions = [(PCK_EXTENSION_OID, extension)] if extension else []
         bound = sha256(self.attestation_key.point + self.qe_auth_data) + bytes(32)
         qe_report = replace(self.qe_report, report_data=bound if self.qe_report_data is None else self.qe_report_data)
-        unsigned = SgxQuote(
-            header=self.header,
-            report=self.report,
+        return Signatures(
             signature=bytes(64),
             attestation_key=self.attestation_key.point,
             qe_report=qe_report,
             qe_report_signature=(self.qe_report_signer or self.leaf.key).sign_raw(qe_report.to_bytes()),
             qe_auth_data=self.qe_auth_data,
-            certification_data_type=5,
+            certification_data_type=PCK_CERTIFICATE_CHAIN,
             certification_data=pem(plan.der() for plan in self.pck_chain) + b"\0",
+            padding=0,
         )
-        signer = self.quote_signer or self.attestation_key
-        return replace(unsigned, signature=signer.sign_raw(unsigned.signed_bytes))
 
     def collateral(self) -> Collateral:
         """Sign the collateral."""
