@@ -13,7 +13,7 @@ from strongroom.formats.signed_json import Json, write_date
 if TYPE_CHECKING:
     from strongroom.formats.signed_json import JsonFields
 
-__all__ = ["MAX_LEVELS", "IsvSvnLevel", "TcbStatus", "read_advisories", "read_status"]
+__all__ = ["LEVEL_STATUSES", "MAX_LEVELS", "IsvSvnLevel", "TcbStatus", "read_advisories", "read_status"]
 
 MAX_LEVELS: Final = 256
 _MAX_ADVISORIES: Final = 512
@@ -38,7 +38,8 @@ class TcbStatus(StrEnum):
     TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED = "TDRelaunchAdvisedConfigurationNeeded"
 
 
-_VERDICTS: Final = (TcbStatus.TD_RELAUNCH_ADVISED, TcbStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED)
+LEVEL_STATUSES: Final = tuple(TcbStatus)[:7]
+"""The statuses that documents state; the two of relaunch are not among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ def read_status(fields: JsonFields) -> TcbStatus:
         status = TcbStatus(name)
     except ValueError:
         raise fields.fail(f"TCB status {name!r} is unknown") from None
-    if status in _VERDICTS:
+    if status not in LEVEL_STATUSES:
         raise fields.fail(f"TCB status {name!r} is of no level")
     return status
 

@@ -10,7 +10,7 @@ from evidence_vectors import VECTORS, damaged, instants, read
 from strongroom.base.errors import MalformedCollateral
 from strongroom.formats.qe_identity import QeIdentity
 from strongroom.formats.signed_json import SignedJson
-from strongroom.formats.tcb_levels import IsvSvnLevel, TcbStatus
+from strongroom.formats.tcb_levels import LEVEL_STATUSES, IsvSvnLevel
 
 PATHS = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("*/_pcs/*-identity-*.json"))
 BODIES = {path: SignedJson.from_bytes(read(path), name="enclaveIdentity").body for path in PATHS}
@@ -20,7 +20,7 @@ level = st.builds(
     IsvSvnLevel,
     isv_svn=st.integers(0, 0xFFFF),
     tcb_date=instants,
-    status=st.sampled_from(TcbStatus),
+    status=st.sampled_from(LEVEL_STATUSES),
     advisory_ids=st.lists(st.just("INTEL-SA-00001"), max_size=1).map(tuple),
 )
 identities = st.builds(
