@@ -9,28 +9,20 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from in_process import in_process_store
 from running import Deployment, Person, login_item
-from strongroom.attesters.simulated import SimulatedPlatform
 from strongroom.base.errors import Misconfigured, StorageUnavailable, StoreUnreachable
 from strongroom.cli import importing
-from strongroom.cli.instance import StapledCollateral, simulated_enclave
 from strongroom.client.account import prove_device
 from strongroom.client.api import AccountExists
 from strongroom.client.device import Device
 from strongroom.client.driver import sync_device
-from strongroom.client.invitation import Invitation
 from strongroom.client.profile import ProfileState, load_profile
 from strongroom.client.vault import LocalVault
 from strongroom.records.account_secret import AccountSecret
 from strongroom.storage.memory import MemoryRecordStore
-from strongroom.store.deployment import Deployment as StoreDeployment
-from strongroom.store.http import store_application
-from strongroom.store.service import StoreService
 from strongroom.testing.failing_storage import FailingRecordStore, Fault
-from strongroom.testing.loopback import Loopback
-from strongroom.transport.asgi import MESSAGE_PATH, AttestedService
-from strongroom.transport.clock import SystemClock
-from strongroom.verifier.anchors import Anchor
+from strongroom.transport.asgi import MESSAGE_PATH
 
 LATER = 2_000_000_000_000
 
@@ -236,27 +228,6 @@ def test_the_servers_disk_may_fail_before_and_after_a_registrations_commit(tmp_p
                     sync_device(second, other_store)
                     assert contents(second) == contents(device)
                     assert past_values(second, "first") == past_values(device, "first")
-
-
-@contextlib.contextmanager
-def in_process_store(storage, folder: Path):
-    """Serve a record store in a thread; gives a person and a way to connect."""
-
-    platform = SimulatedPlatform.open(folder, create=True)
-    attester, clock = simulated_enclave(platform), SystemClock()
-    opened = StoreDeployment.create(storage, attester)
-    service = AttestedService(
-        store_application(StoreService(storage, opened, clock)),
-        attester=attester,
-        endorsements=StapledCollateral(platform),
-        identities=opened,
-        clock=clock,
-    )
-    with Loopback(service) as url:
-        root = Anchor.from_certificate(platform.root_certificate_pem, simulated=True).spki
-        invitation = Invitation(url=url, deployment=opened.deployment_id, simulated_root=root).to_text()
-        deployment = Deployment(data=folder, platform=folder, port=0, invitation=invitation)
-        yield Person(deployment), deployment.connected
 
 
 def test_a_lost_acknowledgement_of_an_append_makes_nothing_twice(devices: Devices, deployment: Deployment) -> None:
