@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import strongroom
 from collateral_sets import (
     ANCHORS,
     KIND,
@@ -224,3 +227,13 @@ def test_a_list_without_an_end_is_refused_whatever_the_time() -> None:
         endless = replace(good, **{part: _without_next_update(getattr(good, part))})
         with pytest.raises(ResourceUnavailable, match=f"the {name} CRL does not say until when it is valid"):
             check_collateral(endless, anchors=ANCHORS)
+
+
+def test_one_function_makes_checked_collateral() -> None:
+    source = Path(strongroom.__file__).parent
+    makers = [
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        for _ in re.finditer(r"\bCheckedCollateral\(", path.read_text())
+    ]
+    assert makers == ["collateral/checked.py"]
