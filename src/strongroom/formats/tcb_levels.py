@@ -38,7 +38,7 @@ class TcbStatus(StrEnum):
     TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED = "TDRelaunchAdvisedConfigurationNeeded"
 
 
-LEVEL_STATUSES: Final = tuple(TcbStatus)[:7]
+LEVEL_STATUSES: Final = tuple(status for status in TcbStatus if not status.value.startswith("TDRelaunch"))
 """The statuses that documents state; the two of relaunch are not among them."""
 
 

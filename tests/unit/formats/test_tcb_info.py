@@ -29,6 +29,7 @@ statuses = st.sampled_from(LEVEL_STATUSES)
 isv_levels = st.lists(
     st.builds(IsvSvnLevel, isv_svn=st.integers(0, 0xFFFF), tcb_date=instants, status=statuses, advisory_ids=advisories),
     max_size=2,
+    unique_by=lambda item: item.isv_svn,
 ).map(tuple)
 modules = st.builds(
     TdxModule,
@@ -54,7 +55,10 @@ def levels(tdx: bool) -> st.SearchStrategy[tuple[TcbLevel, ...]]:
 def infos(version: int, name: str) -> st.SearchStrategy[TcbInfo]:
     tdx = name == "TDX"
     identities = st.lists(
-        st.builds(TdxModuleIdentity, id=texts, module=modules, levels=isv_levels), min_size=1, max_size=2
+        st.builds(TdxModuleIdentity, id=texts, module=modules, levels=isv_levels),
+        min_size=1,
+        max_size=2,
+        unique_by=lambda item: item.id.upper(),
     )
     return st.builds(
         TcbInfo,
