@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from strongroom.crypto.ecdsa import EcdsaPrivateKey
 from strongroom.crypto.eddsa import EddsaPrivateKey
 from strongroom.testing.intel_pki import AT, IntelPki
-from strongroom.verifier import AttestationResult, appraise
+from strongroom.verifier import appraise
 from strongroom.verifier.eat import Ear, VerifierId, ear_of_result
 from strongroom.verifier.token_keys import IssuerKey
 from strongroom.verifier.trustworthiness import Tier, TrustworthinessVector
@@ -22,19 +21,13 @@ EDDSA = IssuerKey(EddsaPrivateKey.from_seed(bytes(31) + b"\x07"))
 KEYS = [ES256, EDDSA]
 
 
-def accepted(pki: IntelPki | None = None, **settings: object) -> AttestationResult:
-    pki = pki or IntelPki()
-    policy = replace(pki.policy(), **settings)
-    return appraise(pki.quote().to_bytes(), pki.collateral(), policy, at=AT)
-
-
-RESULT = accepted()
+PKI = IntelPki()
+POLICY = PKI.policy()
+RESULT = appraise(PKI.quote().to_bytes(), PKI.collateral(), POLICY, at=AT)
 
 
 def ear(nonce: bytes | None = NONCE) -> Ear:
-    return ear_of_result(
-        RESULT, verifier=VERIFIER, at=AT, lifetime=timedelta(hours=1), nonce=nonce, platform_listed=False
-    )
+    return ear_of_result(RESULT, POLICY, verifier=VERIFIER, at=AT, lifetime=timedelta(hours=1), nonce=nonce)
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from strongroom.base.canonical import Value
+    from strongroom.verifier.policy_compose import Policy
     from strongroom.verifier.result import AttestationResult
 
     _Map = dict[str | int | bytes, Value]
@@ -193,22 +194,22 @@ class Ear:
 
 def ear_of_result(
     result: AttestationResult,
+    policy: Policy,
     *,
     verifier: VerifierId,
     at: datetime,
     lifetime: timedelta,
     nonce: bytes | None,
-    platform_listed: bool,
 ) -> Ear:
     """Give the claims of accepted evidence; they end with ``lifetime`` or with what the verdict rests on.
 
-    ``platform_listed`` says that the policy accepts listed platforms only. ``ValueError`` when the result has ended
-    or lies in the future.
+    ``policy`` is the one that accepted. ``ValueError`` when it is another, when the result has ended or lies in the
+    future.
     """
     begin, end = _whole_second(at), _whole_second(min(at + lifetime, result.expires_at))
     if at < result.appraised_at or end <= begin:
         raise ValueError("a result is issued between its appraisal and its end")
-    vector = vector_of_result(result, platform_listed=platform_listed)
+    vector = vector_of_result(result, policy)
     return Ear(
         verifier=verifier,
         issued_at=begin,

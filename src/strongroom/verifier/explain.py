@@ -12,13 +12,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import AppraisalRefused
-from strongroom.base.findings import Check, Finding
 from strongroom.verifier.policy_compose import Branch, CompositionRefused
 from strongroom.verifier.result import NOT_JUDGED, Assessment, AttestationResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from strongroom.base.findings import Finding
 
 __all__ = ["ASSUMED", "NOT_COVERED", "Explanation", "Standing", "Step", "clean", "explain"]
 
@@ -174,28 +175,31 @@ class _Judge:
 
 
 def _place(finding: Finding) -> str:
-    """Give the step that a finding belongs to, by its section of the specification and its check."""
+    """Give the step that a finding belongs to, by its section of the specification."""
     document, _, section = finding.section.partition(" ")
     if document != "appraisal":
         return "session"
-    by_check = {
-        Check.MEASUREMENT: "code",
-        Check.SIGNER: "code",
-        Check.DEBUG: "code",
-        Check.TCB_STATUS: "state",
-        Check.ADVISORY: "state",
-    }
-    match section.partition(".")[0]:
-        case "1" | "2":
-            return "root" if section in {"2.2", "2.9"} else "platform"
-        case "3" | "4" | "5":
-            return "collateral"
-        case "6":
-            return "quote" if section == "6.6" else "quoting-enclave"
-        case "7":
-            return "state"
-        case _:
-            return by_check.get(finding.check, "policy")
+    if section in _BY_SECTION:
+        return _BY_SECTION[section]
+    return _BY_CHAPTER.get(section.partition(".")[0], "policy")
+
+
+_BY_CHAPTER: Final = {
+    "1": "platform",
+    "2": "platform",
+    "3": "collateral",
+    "4": "collateral",
+    "5": "collateral",
+    "6": "quoting-enclave",
+    "7": "state",
+}
+_BY_SECTION: Final = {
+    **dict.fromkeys(("2.2", "2.9"), "root"),
+    "6.6": "quote",
+    **dict.fromkeys(("6.8", "6.9", "8.2", "8.3", "8.4", "8.10", "8.11", "8.12", "8.13"), "code"),
+    **dict.fromkeys(("8.5", "8.6", "8.14", "8.15"), "state"),
+}
+"""Where a section's finding stands, if not where its chapter's do; the rest of chapter 8 is the policy's."""
 
 
 def _root_rows(facts: Assessment | AttestationResult) -> tuple[tuple[str, str], ...] | None:
@@ -242,10 +246,7 @@ def _state_rows(facts: Assessment | AttestationResult) -> tuple[tuple[str, str],
 _CODE: Final = {
     "mr_enclave": "MRENCLAVE",
     "mr_td": "MRTD",
-    "rtmr_0": "RTMR 0",
-    "rtmr_1": "RTMR 1",
-    "rtmr_2": "RTMR 2",
-    "rtmr_3": "RTMR 3",
+    "rtmrs": "RTMR",
     "mr_signer": "MRSIGNER",
     "mr_config_id": "MRCONFIGID",
     "mr_owner": "MROWNER",
@@ -255,15 +256,27 @@ _CODE: Final = {
     "isv_prod_id": "product",
     "isv_svn": "version",
     "debug": "debug",
+    "td_attributes": "attributes",
     "report_data": "report data",
 }
 
 
 def _code_rows(facts: Assessment | AttestationResult) -> tuple[tuple[str, str], ...]:
     claims = facts.claims.to_json_object()
-    words = {True: "yes", False: "no"}
-    values = ((label, claims[name]) for name, label in _CODE.items() if name in claims)
-    return tuple((label, words[value] if isinstance(value, bool) else str(value)) for label, value in values)
+    rows: list[tuple[str, str]] = []
+    for name, label in _CODE.items():
+        match claims.get(name):
+            case None:
+                continue
+            case bool() as flag:
+                rows.append((label, "yes" if flag else "no"))
+            case list() as items if name == "rtmrs":
+                rows += [(f"{label} {number}", str(item)) for number, item in enumerate(items)]
+            case list() as items:
+                rows.append((label, ", ".join(map(str, items)) or "none"))
+            case value:
+                rows.append((label, str(value)))
+    return tuple(rows)
 
 
 def _policy_rows(facts: Assessment | AttestationResult) -> tuple[tuple[str, str], ...]:

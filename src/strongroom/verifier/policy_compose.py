@@ -28,9 +28,9 @@ __all__ = [
     "Branch",
     "CompositionRefused",
     "Policy",
+    "every_part",
     "judge_composition",
     "leaves",
-    "limits_platforms",
     "policy_from_toml",
     "policy_to_toml",
 ]
@@ -138,12 +138,12 @@ def leaves(policy: Policy) -> Iterator[tuple[str, AppraisalPolicy]]:
     return walk(policy, "")
 
 
-def limits_platforms(policy: Policy) -> bool:
-    """Tell whether whatever a policy accepts comes from a platform that it lists."""
+def every_part(policy: Policy, holds: Callable[[AppraisalPolicy], bool]) -> bool:
+    """Tell whether what holds of a single policy's evidence holds of whatever a composition accepts."""
     if isinstance(policy, AppraisalPolicy):
-        return isinstance(policy.platforms, frozenset)
+        return holds(policy)
     limits = all if isinstance(policy, AnyOf) else any
-    return limits(limits_platforms(part) for part in policy.policies)
+    return limits(every_part(part, holds) for part in policy.policies)
 
 
 def policy_from_toml(data: bytes) -> Policy:

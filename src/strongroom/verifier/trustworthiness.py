@@ -12,11 +12,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.findings import Check
+from strongroom.verifier.policy import ANY, AnyValue
+from strongroom.verifier.policy_compose import every_part
+from strongroom.verifier.result import SgxClaims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from strongroom.base.findings import Finding
+    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.policy_compose import Policy
     from strongroom.verifier.result import AttestationResult
 
 __all__ = ["CLAIM_LABELS", "Tier", "TrustworthinessVector", "tier_of", "vector_of_findings", "vector_of_result"]
@@ -146,23 +151,27 @@ _BY_CHECK: Final[Mapping[Check, Mapping[str, int]]] = {
 """What a finding says. Nothing is affirmed where something was found."""
 
 
-def vector_of_result(result: AttestationResult, *, platform_listed: bool) -> TrustworthinessVector:
-    """Give the vector of accepted evidence.
+def vector_of_result(result: AttestationResult, policy: Policy) -> TrustworthinessVector:
+    """Give the vector of what a policy accepted; ``ValueError`` when it was another policy.
 
-    ``platform_listed`` says that the policy accepts listed platforms only: the instance is then known, and otherwise
-    no claim is made about it.
+    The instance is recognised where the policy accepts listed platforms only. A trust domain's code is approved where
+    the policy names all that it starts with, registers 0 to 2 included.
     """
+    if policy.digest != result.policy_digest:
+        raise ValueError("the result was made under another policy")
     if result.simulated:  # a simulator signs what it likes, so nothing about code or instance was learnt
         return TrustworthinessVector(hardware=_UNRECOGNISED_HARDWARE, runtime_opaque=_VISIBLE)
     hardware, configuration = _BY_STATUS[result.tcb.status.value]
     if result.tcb.advisories:
         hardware = max(hardware, _VULNERABLE_HARDWARE)
-    if len(result.confessions) > result.claims.debug:  # another leniency than debug: collateral past its end
+    if len(result.confessions) > result.claims.debug:  # another leniency than debug, such as expired collateral
         configuration = max(configuration, _CONFIGURATION_UNAVAILABLE)
+    named = isinstance(result.claims, SgxClaims) or every_part(policy, _names_registers)
+    code = _APPROVED_AT_START if named else _UNRECOGNISED_CODE
     return TrustworthinessVector(
-        instance_identity=_RECOGNISED_INSTANCE if platform_listed else 0,
+        instance_identity=_RECOGNISED_INSTANCE if every_part(policy, _lists_platforms) else 0,
         configuration=configuration,
-        executables=0 if result.claims.debug else _APPROVED_AT_START,  # the host of a debug enclave changes its code
+        executables=0 if result.claims.debug else code,  # the host of a debug enclave changes its code
         hardware=hardware,
         runtime_opaque=_VISIBLE if result.claims.debug else _OPAQUE,
     )
@@ -171,6 +180,15 @@ def vector_of_result(result: AttestationResult, *, platform_listed: bool) -> Tru
 def vector_of_findings(findings: Sequence[Finding]) -> TrustworthinessVector:
     """Give the vector of refused evidence: of each claim the worst that any finding says."""
     return TrustworthinessVector.from_claims(_worst(_BY_CHECK[finding.check] for finding in findings))
+
+
+def _lists_platforms(policy: AppraisalPolicy) -> bool:
+    return not isinstance(policy.platforms, AnyValue)
+
+
+def _names_registers(policy: AppraisalPolicy) -> bool:
+    registers = ("mr_td", "rtmr_0", "rtmr_1", "rtmr_2")
+    return all(getattr(rule, name) is not ANY for rule in policy.trust_domains for name in registers)
 
 
 def _worst(maps: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from strongroom.verifier.eat import (
     judge_ear,
 )
 from strongroom.verifier.trustworthiness import Tier, TrustworthinessVector
-from tokens import NONCE, RESULT, VERIFIER, accepted, ear, ears
+from tokens import NONCE, POLICY, RESULT, VERIFIER, ear, ears
 
 
 @given(ears())
@@ -57,25 +57,19 @@ def test_the_claims_have_the_draft_s_names_and_labels() -> None:
 
 
 def test_a_token_ends_with_what_the_verdict_rests_on() -> None:
-    far = ear_of_result(
-        RESULT, verifier=VERIFIER, at=AT, lifetime=timedelta(days=900), nonce=None, platform_listed=False
-    )
+    far = ear_of_result(RESULT, POLICY, verifier=VERIFIER, at=AT, lifetime=timedelta(days=900), nonce=None)
     assert far.expires_at == RESULT.expires_at
 
 
 @pytest.mark.parametrize("late", [timedelta(seconds=-1), timedelta(days=28)])
 def test_no_token_is_made_before_the_appraisal_or_after_its_end(late: timedelta) -> None:
     with pytest.raises(ValueError, match="between its appraisal and its end"):
-        ear_of_result(
-            RESULT, verifier=VERIFIER, at=AT + late, lifetime=timedelta(hours=1), nonce=None, platform_listed=False
-        )
+        ear_of_result(RESULT, POLICY, verifier=VERIFIER, at=AT + late, lifetime=timedelta(hours=1), nonce=None)
 
 
 def test_a_simulated_platform_s_token_is_contraindicated() -> None:
-    simulated = replace(accepted(), simulated=True)
-    claims = ear_of_result(
-        simulated, verifier=VERIFIER, at=AT, lifetime=timedelta(hours=1), nonce=None, platform_listed=True
-    )
+    simulated = replace(RESULT, simulated=True)
+    claims = ear_of_result(simulated, POLICY, verifier=VERIFIER, at=AT, lifetime=timedelta(hours=1), nonce=None)
     assert claims.status is Tier.CONTRAINDICATED
     assert not claims.affirming
 

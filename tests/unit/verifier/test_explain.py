@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evidence_vectors import VECTORS
 from strongroom.base.errors import AppraisalRefused
 from strongroom.base.findings import Check, Finding
 from strongroom.formats.measurements import MrEnclave
+from strongroom.formats.quote import parse_quote
 from strongroom.testing.intel_pki import AT, IntelPki
 from strongroom.verifier import AllOf, AnyOf, Assessment, appraise, assess
 from strongroom.verifier.explain import Explanation, Standing, Step, explain
 from strongroom.verifier.explain_html import STYLE, to_html
 from strongroom.verifier.explain_text import to_text
-from strongroom.verifier.result import NOT_JUDGED
+from strongroom.verifier.result import NOT_JUDGED, TdxClaims
 from tokens import RESULT
 
 CHAIN = ["root", "platform", "quoting-enclave", "quote", "code"]
@@ -116,6 +118,13 @@ def test_what_could_not_be_found_out_is_not_established() -> None:
         ("8.6", Check.ADVISORY, "state"),
         ("8.7", Check.FRESHNESS, "policy"),
         ("8.9", Check.PLATFORM, "policy"),
+        ("6.8", Check.CONFIGURATION, "code"),
+        ("7.7", Check.TDX_MODULE, "state"),
+        ("8.10", Check.MEASUREMENT, "code"),
+        ("8.13", Check.TDX_MODULE, "code"),
+        ("8.14", Check.CONFIGURATION, "state"),
+        ("8.15", Check.TCB_STATUS, "state"),
+        ("9.9", Check.CHAIN, "policy"),
     ],
 )
 def test_a_finding_stands_at_its_step(section: str, check: Check, name: str) -> None:
@@ -155,6 +164,17 @@ def test_debug_is_a_warning_without_a_policy_too() -> None:
     genuine = assessed(IntelPki())
     assert explain(genuine).warnings == ()
     assert explain(replace(genuine, claims=replace(genuine.claims, debug=True))).warnings
+
+
+def test_a_trust_domain_s_registers_are_shown() -> None:
+    quote = next(path for path in sorted(VECTORS.glob("tdx/**/*.quote.bin")))
+    claims = TdxClaims.of(parse_quote(quote.read_bytes()).report)
+    rows = dict(step(explain(replace(RESULT, claims=claims)), "code").rows)
+    assert rows["MRTD"] == claims.mr_td.hex()
+    assert rows["RTMR 3"] == claims.rtmr_3.hex()
+    assert rows["debug"] in {"yes", "no"}
+    assert "attributes" in rows
+    assert "MRENCLAVE" not in rows
 
 
 def test_a_composition_is_shown_nested() -> None:

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evidence_vectors import VECTORS
+from policy_variants import DOMAIN
 from strongroom.base.findings import Check, Finding
+from strongroom.formats.quote import parse_quote
 from strongroom.formats.tcb_levels import TcbStatus
-from strongroom.verifier import Advisory
+from strongroom.verifier import ANY, Advisory, AllOf
+from strongroom.verifier.result import TdxClaims
 from strongroom.verifier.trustworthiness import (
     Tier,
     TrustworthinessVector,
@@ -16,7 +20,7 @@ from strongroom.verifier.trustworthiness import (
     vector_of_findings,
     vector_of_result,
 )
-from tokens import RESULT, vectors
+from tokens import POLICY, RESULT, vectors
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,8 @@ def test_a_vector_reads_back_from_its_claims(vector: TrustworthinessVector) -> N
 
 
 def test_what_is_affirmed_of_good_evidence() -> None:
-    vector = vector_of_result(RESULT, platform_listed=True)
+    listed = replace(POLICY, platforms=frozenset({RESULT.platform.ppid}))
+    vector = vector_of_result(replace(RESULT, policy_digest=listed.digest), listed)
     assert vector.claims() == {
         "instance-identity": 2,
         "configuration": 3,
@@ -57,7 +62,12 @@ def test_what_is_affirmed_of_good_evidence() -> None:
 
 
 def test_an_instance_is_known_only_where_a_policy_lists_platforms() -> None:
-    assert "instance-identity" not in vector_of_result(RESULT, platform_listed=False).claims()
+    assert "instance-identity" not in vector_of_result(RESULT, POLICY).claims()
+
+
+def test_the_policy_is_the_one_that_accepted() -> None:
+    with pytest.raises(ValueError, match="another policy"):
+        vector_of_result(RESULT, AllOf((POLICY,)))
 
 
 @pytest.mark.parametrize(
@@ -73,40 +83,50 @@ def test_an_instance_is_known_only_where_a_policy_lists_platforms() -> None:
 )
 def test_what_a_tcb_status_says(status: str, hardware: int, configuration: int) -> None:
     result = replace(RESULT, tcb=replace(RESULT.tcb, status=TcbStatus(status)))
-    vector = vector_of_result(result, platform_listed=False)
+    vector = vector_of_result(result, POLICY)
     assert (vector.hardware, vector.configuration) == (hardware, configuration)
 
 
 def test_every_status_says_something() -> None:
     for status in TcbStatus:
         result = replace(RESULT, tcb=replace(RESULT.tcb, status=status))
-        affirming = vector_of_result(result, platform_listed=False).tier is Tier.AFFIRMING
+        affirming = vector_of_result(result, POLICY).tier is Tier.AFFIRMING
         assert affirming == (status is TcbStatus.UP_TO_DATE)
 
 
 def test_an_advisory_is_a_known_vulnerability_even_of_an_up_to_date_platform() -> None:
     advisories = (Advisory(id="INTEL-SA-00001", sources=("platform",)),)
     result = replace(RESULT, tcb=replace(RESULT.tcb, advisories=advisories))
-    assert vector_of_result(result, platform_listed=False).hardware == 32
+    assert vector_of_result(result, POLICY).hardware == 32
 
 
 def test_collateral_past_its_end_is_no_known_configuration() -> None:
     result = replace(
         RESULT, confessions=("the TCB info expired 1:00:00 ago and is taken by the policy's grace period",)
     )
-    assert vector_of_result(result, platform_listed=False).configuration == 36
+    assert vector_of_result(result, POLICY).configuration == 36
 
 
 def test_a_debug_enclave_is_contraindicated_though_accepted() -> None:
     result = replace(RESULT, claims=replace(RESULT.claims, debug=True), confessions=("a debug enclave is accepted",))
-    vector = vector_of_result(result, platform_listed=True)
+    vector = vector_of_result(result, POLICY)
     assert vector.runtime_opaque == 96
     assert vector.executables == 0
     assert vector.configuration == 3
 
 
+def test_a_trust_domain_s_code_is_approved_where_the_policy_names_all_that_it_starts_with() -> None:
+    quote = next(path for path in sorted(VECTORS.glob("tdx/**/*.quote.bin")))
+    claims = TdxClaims.of(parse_quote(quote.read_bytes()).report)
+    domain = replace(RESULT, claims=claims)
+    for rule, executables in ((DOMAIN, 3), (replace(DOMAIN, rtmr_3=ANY), 3), (replace(DOMAIN, rtmr_1=ANY), 33)):
+        policy = replace(POLICY, trust_domains=(rule,))
+        result = replace(domain, policy_digest=policy.digest)
+        assert vector_of_result(result, policy).executables == (0 if claims.debug else executables)
+
+
 def test_a_simulated_platform_is_never_affirmed() -> None:
-    vector = vector_of_result(replace(RESULT, simulated=True), platform_listed=True)
+    vector = vector_of_result(replace(RESULT, simulated=True), POLICY)
     assert vector.claims() == {"hardware": 97, "runtime-opaque": 96}
 
 
