@@ -65,7 +65,7 @@ def command_reference() -> str:
         return "\n".join(line.rstrip() for line in shown.strip().splitlines())
 
     overview = help_of()
-    verbs = re.findall(r"^\W*│ ([a-z][a-z-]+) ", overview, re.MULTILINE)
+    verbs = commands_in(overview)
     parts = [
         "# The command line",
         "",
@@ -77,8 +77,16 @@ def command_reference() -> str:
         f"```\n{overview}\n```",
     ]
     for verb in verbs:
-        parts += ["", f"## strongroom {verb}", "", f"```\n{help_of(verb)}\n```"]
+        shown = help_of(verb)
+        parts += ["", f"## strongroom {verb}", "", f"```\n{shown}\n```"]
+        for inner in commands_in(shown) if "COMMAND [ARGS]" in shown else []:
+            parts += ["", f"### strongroom {verb} {inner}", "", f"```\n{help_of(verb, inner)}\n```"]
     return "\n".join(parts) + "\n"
+
+
+def commands_in(shown: str) -> list[str]:
+    """Read the commands off a help text."""
+    return re.findall(r"^\W*│ ([a-z][a-z-]+) ", shown, re.MULTILINE)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import typer
 
 from strongroom.cli import (
     add,
+    collateral,
     edit,
     get,
     head,
@@ -60,6 +61,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 for panel, commands in _COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=panel)(command)
+
+app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 
 
 def application(arguments: list[str], **settings: Any) -> Any:
