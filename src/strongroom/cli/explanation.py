@@ -1,4 +1,4 @@
-"""``strongroom verify --explain``: an appraisal as a tree, with colours where there is a terminal for them."""
+"""``strongroom verify --explain``: an appraisal as a chain of steps, coloured where there is a terminal for it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from strongroom.verifier.explain import explain as make_explanation
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Group
+    from rich.console import Group, RenderableType
     from rich.table import Table
-    from rich.tree import Tree
 
     from strongroom.verifier.binding import AttestedPeer
     from strongroom.verifier.explain import Explanation, Step
@@ -87,7 +86,8 @@ def _paint(explanation: Explanation) -> None:
     for warning in explanation.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
     console.print()
-    console.print(_branch(explanation.root))
+    for step in explanation.steps:
+        console.print(_card(step, last=step is explanation.steps[-1]))
     if explanation.branch is not None:
         console.print(Text("What each policy said", style="bold"))
         for line in branch_lines(explanation.branch, console.width, indent=2):
@@ -97,36 +97,23 @@ def _paint(explanation: Explanation) -> None:
     console.print(Text("\nNot covered", style="bold"), _rows([("  -", text) for text in explanation.not_covered]))
 
 
-def _branch(step: Step) -> Tree:
-    from rich.tree import Tree
-
-    tree = Tree(_card(step), guide_style="dim")
-    tree.children += [_branch(inner) for inner in step.below]
-    return tree
-
-
-def _card(step: Step) -> Group:
+def _card(step: Step, *, last: bool) -> Group:
     from rich.console import Group
+    from rich.padding import Padding
     from rich.text import Text
 
     from strongroom.verifier.explain_text import statement
 
     style, shape = _STYLES[step.standing]
     head = Text.assemble((step.title, "bold"), "  ", (f"{shape} {step.standing.value}", style))
-    lines = [head, *(Text(text, style="dim") for text in statement(step))]
+    lines: list[RenderableType] = [Text(text, style="dim") for text in statement(step)]
     rows = list(step.rows)
     for finding in step.objections:
         lines.append(Text(f"✗ {finding.message} ({finding.check}, {finding.section})", style="red"))
         rows += [(name, value) for name, value in (("expected", finding.expected), ("found", finding.actual)) if value]
-    short = [(name, value) for name, value in rows if not _is_digest(value)]
-    for name, value in rows:
-        if _is_digest(value):  # on a line of its own, so that it can be copied in one piece
-            lines += [Text(name, style="dim"), Text(value)]
-    return Group(*lines, _rows(short), Text()) if short else Group(*lines, Text())
-
-
-def _is_digest(value: str) -> bool:
-    return len(value) > 40 and " " not in value
+    lines += [_rows(rows)] if rows else []
+    arrow = Text("" if last else "↓", style="dim")
+    return Group(head, Padding(Group(*lines), (0, 0, 0, 2)), arrow)
 
 
 def _rows(rows: list[tuple[str, str]]) -> Table:

@@ -1,8 +1,8 @@
 """An appraisal for people: what each step proved, what it rests on, and what nobody looked at.
 
 ``explain`` makes one structure of a result, an assessment or a refusal. ``explain_text`` and ``explain_html`` write it,
-``cli.explanation`` with colours. The chain leads from the manufacturer's root down to the measured code, and a step is
-proved only where every step above it is.
+``cli.explanation`` with colours. The steps are a chain from the manufacturer's root down to the measured code and what
+you accept, and a step is proved only where every step above it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from strongroom.verifier.policy_compose import Branch, CompositionRefused
 from strongroom.verifier.result import NOT_JUDGED, Assessment, AttestationResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from strongroom.base.findings import Finding
@@ -67,13 +67,6 @@ class Step:
     statement: str
     rows: tuple[tuple[str, str], ...] = ()
     objections: tuple[Finding, ...] = ()
-    below: tuple[Step, ...] = ()
-
-    def walk(self) -> Iterator[Step]:
-        """Give this step and all below it, from the top."""
-        yield self
-        for step in self.below:
-            yield from step.walk()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +76,7 @@ class Explanation:
     verdict: str
     accepted: bool
     warnings: tuple[str, ...]
-    root: Step
+    steps: tuple[Step, ...]
     assumed: tuple[str, ...]
     not_covered: tuple[str, ...]
     appraised_at: datetime | None
@@ -98,7 +91,6 @@ class _Plan:
     title: str
     statement: str
     rows: Callable[[Assessment | AttestationResult], tuple[tuple[str, str], ...] | None]
-    below: tuple[_Plan, ...] = ()
 
 
 def explain(
@@ -112,17 +104,20 @@ def explain(
     facts = assessment if isinstance(subject, AppraisalRefused) else subject
     findings = () if isinstance(subject, AttestationResult) else subject.findings
     judged = not isinstance(subject, Assessment)
-    root = _Judge(facts=facts, findings=findings, policy_applied=judged, session=session).step(_ROOT, supported=True)
+    judge = _Judge(facts=facts, findings=findings, policy_applied=judged, session=session)
     return Explanation(
         verdict=_verdict(subject),
         accepted=isinstance(subject, AttestationResult),
         warnings=_warnings(facts),
-        root=root,
+        steps=judge.chain(_CHAIN),
         assumed=ASSUMED,
         not_covered=_not_covered(session is not None, judged),
         appraised_at=None if facts is None else facts.appraised_at,
         branch=subject.branch if isinstance(subject, CompositionRefused) else None,
     )
+
+
+_HOLDING: Final = (Standing.PROVED, Standing.SIMULATED, Standing.OPEN)
 
 
 class _Judge:
@@ -143,30 +138,33 @@ class _Judge:
         for finding in findings:
             self.objections.setdefault(_place(finding), []).append(finding)
 
-    def step(self, plan: _Plan, *, supported: bool) -> Step:
-        objections = tuple(self.objections.get(plan.name, ()))
-        rows = self._rows(plan)
+    def chain(self, plans: Sequence[_Plan]) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for plan in plans:
+            supported = all(step.standing in _HOLDING for step in steps)
+            rows = self._rows(plan)
+            objections = tuple(self.objections.get(plan.name, ()))
+            step = Step(
+                name=plan.name,
+                title=plan.title,
+                standing=self._standing(plan, objections, supported=supported and rows is not None),
+                statement=plan.statement,
+                rows=tuple((name, clean(value)) for name, value in rows or ()),
+                objections=tuple(_cleaned(item) for item in objections),
+            )
+            steps.append(step)
+        return tuple(steps)
+
+    def _standing(self, plan: _Plan, objections: Sequence[Finding], *, supported: bool) -> Standing:
         if objections:
-            standing = Standing.REFUSED
-        elif (plan.name == "policy" and not self.policy_applied) or (plan.name == "session" and self.session is None):
-            standing = Standing.OPEN
-        elif rows is None or not supported:
-            standing = Standing.UNSUPPORTED
-        elif self.facts is not None and self.facts.simulated and plan.name not in {"policy", "session"}:
-            standing = Standing.SIMULATED
-        else:
-            standing = Standing.PROVED
-        stands = supported and standing is not Standing.REFUSED
-        below = tuple(self.step(inner, supported=stands) for inner in plan.below)
-        return Step(
-            name=plan.name,
-            title=plan.title,
-            standing=standing,
-            statement=plan.statement,
-            rows=tuple((name, clean(value)) for name, value in rows or ()),
-            objections=tuple(_cleaned(item) for item in objections),
-            below=below,
-        )
+            return Standing.REFUSED
+        if (plan.name == "policy" and not self.policy_applied) or (plan.name == "session" and self.session is None):
+            return Standing.OPEN
+        if not supported:
+            return Standing.UNSUPPORTED
+        if self.facts is not None and self.facts.simulated and plan.name not in {"policy", "session"}:
+            return Standing.SIMULATED
+        return Standing.PROVED
 
     def _rows(self, plan: _Plan) -> tuple[tuple[str, str], ...] | None:
         if plan.name == "session":
@@ -195,6 +193,7 @@ _BY_CHAPTER: Final = {
 }
 _BY_SECTION: Final = {
     **dict.fromkeys(("2.2", "2.9"), "root"),
+    "3.5": "platform",
     "6.6": "quote",
     **dict.fromkeys(("6.8", "6.9", "8.2", "8.3", "8.4", "8.10", "8.11", "8.12", "8.13"), "code"),
     **dict.fromkeys(("8.5", "8.6", "8.14", "8.15"), "state"),
@@ -289,66 +288,60 @@ def _nothing(_: Assessment | AttestationResult) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-_ROOT: Final = _Plan(
-    name="root",
-    title="The manufacturer's root",
-    statement="All certificates end in one root key that you accept.",
-    rows=_root_rows,
-    below=(
-        _Plan(
-            name="collateral",
-            title="What the manufacturer says today",
-            statement="Revocation lists, TCB info and QE identity are signed below this root and in time.",
-            rows=_collateral_rows,
-        ),
-        _Plan(
-            name="platform",
-            title="The platform's certificate",
-            statement="The manufacturer certified the key of this platform, and has not revoked it.",
-            rows=_platform_rows,
-            below=(
-                _Plan(
-                    name="state",
-                    title="The platform's state",
-                    statement="Microcode, firmware and quoting enclave have the versions that the status stands for.",
-                    rows=_state_rows,
-                ),
-                _Plan(
-                    name="quoting-enclave",
-                    title="The quoting enclave",
-                    statement="The platform's key vouches for an enclave of the manufacturer and for its signing key.",
-                    rows=_nothing,
-                    below=(
-                        _Plan(
-                            name="quote",
-                            title="The quote",
-                            statement="That key signed the report below, so the platform measured what it says.",
-                            rows=_nothing,
-                            below=(
-                                _Plan(
-                                    name="code",
-                                    title="The measured code",
-                                    statement="This code was loaded, and the report data is its own choice.",
-                                    rows=_code_rows,
-                                ),
-                            ),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-        _Plan(
-            name="policy",
-            title="Your policy",
-            statement="Code, state and platform are among those that you accept.",
-            rows=_policy_rows,
-        ),
-        _Plan(
-            name="session",
-            title="This connection",
-            statement="The evidence was made for this connection, and only its maker can read it.",
-            rows=_nothing,
-        ),
+_CHAIN: Final = (
+    _Plan(
+        name="root",
+        title="The manufacturer's root",
+        statement="All certificates end in one root key that you accept.",
+        rows=_root_rows,
+    ),
+    _Plan(
+        name="collateral",
+        title="What the manufacturer says today",
+        statement="Revocation lists, TCB info and QE identity are signed below this root and in time.",
+        rows=_collateral_rows,
+    ),
+    _Plan(
+        name="platform",
+        title="The platform's certificate",
+        statement="The manufacturer certified the key of this platform and has not revoked it.",
+        rows=_platform_rows,
+    ),
+    _Plan(
+        name="state",
+        title="The platform's state",
+        statement="Microcode, firmware and quoting enclave have the versions that this status stands for.",
+        rows=_state_rows,
+    ),
+    _Plan(
+        name="quoting-enclave",
+        title="The quoting enclave",
+        statement="The platform's key vouches for an enclave of the manufacturer and for its signing key.",
+        rows=_nothing,
+    ),
+    _Plan(
+        name="quote",
+        title="The quote",
+        statement="That key signed the report below, so the platform measured what it says.",
+        rows=_nothing,
+    ),
+    _Plan(
+        name="code",
+        title="The measured code",
+        statement="This code was loaded, and the report data is its own choice.",
+        rows=_code_rows,
+    ),
+    _Plan(
+        name="policy",
+        title="Your policy",
+        statement="Code, state and platform are among those that you accept.",
+        rows=_policy_rows,
+    ),
+    _Plan(
+        name="session",
+        title="This connection",
+        statement="The evidence was made for this connection, and only its maker can read it.",
+        rows=_nothing,
     ),
 )
 

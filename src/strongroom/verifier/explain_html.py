@@ -30,10 +30,11 @@ _CLASSES: Final = {
 }
 
 STYLE: Final = """\
-.sr-explanation{--sr-ink:#1c2330;--sr-dim:#5a6475;--sr-line:#c9d0da;--sr-card:#fff;--sr-good:#14683f;--sr-bad:#a81e2d;
---sr-unsure:#7a5200;--sr-none:#48566b;color:var(--sr-ink);font:15px/1.5 system-ui,sans-serif;max-width:60rem}
+.sr-explanation{--sr-ink:#1c2330;--sr-dim:#5a6475;--sr-line:#c9d0da;--sr-card:#fff;
+--sr-page:#f5f7fa;--sr-good:#14683f;--sr-bad:#a81e2d;--sr-unsure:#7a5200;--sr-none:#48566b;background:var(--sr-page);border-radius:.4rem;color:var(--sr-ink);
+font:15px/1.5 system-ui,sans-serif;max-width:60rem;padding:1rem}
 @media (prefers-color-scheme:dark){.sr-explanation{--sr-ink:#e7ebf2;--sr-dim:#a3adbd;--sr-line:#3d4757;
---sr-card:#1a2029;--sr-good:#6fd6a2;--sr-bad:#ff9aa5;--sr-unsure:#efc26b;--sr-none:#b4bfd0}}
+--sr-card:#1a2029;--sr-page:#11161d;--sr-good:#6fd6a2;--sr-bad:#ff9aa5;--sr-unsure:#efc26b;--sr-none:#b4bfd0}}
 .sr-explanation *{box-sizing:border-box}
 .sr-explanation h2,.sr-explanation h3{font-size:1rem;line-height:1.4;margin:0}
 .sr-explanation h3{margin-top:1.5rem}
@@ -42,14 +43,13 @@ STYLE: Final = """\
 .sr-verdict.sr-refused{border-color:var(--sr-bad)}
 .sr-verdict.sr-unsupported{border-color:var(--sr-unsure)}
 .sr-warning{color:var(--sr-unsure);font-weight:600;margin:.35rem 0 0}
-.sr-chain,.sr-chain ol,.sr-branches,.sr-branches ul{list-style:none;margin:0;padding:0}
+.sr-chain,.sr-branches,.sr-branches ul{list-style:none;margin:0;padding:0}
 .sr-chain{margin-top:1rem}
-.sr-chain ol{margin-left:1.1rem}
-.sr-chain ol>li{padding:.6rem 0 0 1.1rem;position:relative}
-.sr-chain ol>li::before,.sr-chain ol>li::after{background:var(--sr-line);content:"";left:0;position:absolute}
-.sr-chain ol>li::before{height:2px;top:1.9rem;width:1.1rem}
-.sr-chain ol>li::after{bottom:0;top:0;width:2px}
-.sr-chain ol>li:last-child::after{bottom:auto;height:1.9rem}
+.sr-chain>li+li{margin-top:1.1rem;position:relative}
+.sr-chain>li+li::before{border:solid transparent;border-top-color:var(--sr-line);border-width:.5rem .5rem 0;content:"";
+left:1.35rem;position:absolute;top:calc(-.5rem - 1px)}
+.sr-chain>li+li::after{background:var(--sr-line);content:"";height:.6rem;left:calc(1.85rem - 1px);position:absolute;
+top:calc(-1.1rem - 1px);width:2px}
 .sr-card{background:var(--sr-card);border:1px solid var(--sr-line);border-radius:.4rem;padding:.6rem .9rem}
 .sr-head{align-items:baseline;display:flex;flex-wrap:wrap;gap:.2rem .7rem;justify-content:space-between}
 .sr-title{font-weight:600}
@@ -77,7 +77,7 @@ def to_html(explanation: Explanation, *, style: bool = True) -> str:
     if explanation.appraised_at is not None:
         parts.append(f"<div>judged at {explanation.appraised_at:%Y-%m-%d %H:%M} UTC</div>")
     parts += [f'<p class="sr-warning">{escape(text)}</p>' for text in explanation.warnings]
-    parts += ["</div>", '<ol class="sr-chain">', _step(explanation.root), "</ol>"]
+    parts += ["</div>", '<ol class="sr-chain">', *map(_step, explanation.steps), "</ol>"]
     if explanation.branch is not None:
         parts += ["<h3>What each policy said</h3>", f'<ul class="sr-branches">{_branch(explanation.branch)}</ul>']
     parts += ["<h3>Assumed, and not to be proven</h3>", _list(explanation.assumed)]
@@ -86,7 +86,7 @@ def to_html(explanation: Explanation, *, style: bool = True) -> str:
 
 
 def _verdict_class(explanation: Explanation) -> str:
-    if any(step.standing is Standing.REFUSED for step in explanation.root.walk()):
+    if any(step.standing is Standing.REFUSED for step in explanation.steps):
         return "sr-refused"
     return "sr-proved" if explanation.accepted and not explanation.warnings else "sr-unsupported"
 
@@ -94,17 +94,15 @@ def _verdict_class(explanation: Explanation) -> str:
 def _step(step: Step) -> str:
     name, shape = _CLASSES[step.standing]
     parts = [
-        '<li><div class="sr-card">',
+        '<li class="sr-card">',
         f'<div class="sr-head"><span class="sr-title">{escape(step.title)}</span>',
         f'<span class="sr-badge {name}">{shape} {escape(step.standing.value)}</span></div>',
         *(f"<p>{escape(text)}</p>" for text in statement(step)),
         *(_objection(finding) for finding in step.objections),
         _facts(step.rows),
-        "</div>",
+        "</li>",
     ]
-    if step.below:
-        parts += ["<ol>", *(_step(inner) for inner in step.below), "</ol>"]
-    return "\n".join(part for part in (*parts, "</li>") if part)
+    return "\n".join(part for part in parts if part)
 
 
 def _objection(finding: Finding) -> str:

@@ -20,7 +20,8 @@ def to_text(explanation: Explanation, *, width: int = 80) -> str:
     lines = [*_wrap(explanation.verdict, width)]
     for warning in explanation.warnings:
         lines += _wrap(f"! {warning}", width, hang=2)
-    lines += ["", *_tree(explanation.root, width, lead="", first="", rest="")]
+    for i, step in enumerate(explanation.steps):
+        lines += ["▼" if i else "", *_step(step, width, last=step is explanation.steps[-1])]
     if explanation.branch is not None:
         lines += ["", "What each policy said", *branch_lines(explanation.branch, width, indent=2)]
     for title, texts in (
@@ -75,27 +76,17 @@ def _wrap(text: str, width: int, *, hang: int = 0) -> list[str]:
     ) or [""]
 
 
-def _tree(step: Step, width: int, *, lead: str, first: str, rest: str) -> list[str]:
-    stem = lead + rest + ("│ " if step.below else "  ")
-    lines = [f"{lead}{first}{step.title}  [{mark(step.standing)}]"]
-    room = width - len(stem)
+def _step(step: Step, width: int, *, last: bool) -> list[str]:
+    room = width - 2
     body = [line for text in statement(step) for line in _wrap(text, room)]
     for item in step.objections:
         body += _wrap(f"x {item.message} ({item.check}, {item.section})", room, hang=2)
-        body += [
-            line
-            for name, value in (("expected", item.expected), ("found", item.actual))
-            if value
-            for line in _row(name, value, room)
-        ]
+        for name, value in (("expected", item.expected), ("found", item.actual)):
+            body += _row(name, value, room) if value else []
     for name, value in step.rows:
         body += _row(name, value, room)
-    lines += [stem + line for line in body]
-    for i, inner in enumerate(step.below):
-        last = i == len(step.below) - 1
-        lines.append(lead + rest + "│")
-        lines += _tree(inner, width, lead=lead + rest, first="└─ " if last else "├─ ", rest="   " if last else "│  ")
-    return lines
+    stem = "  " if last else "│ "
+    return [f"{step.title}  [{mark(step.standing)}]", *(stem + line for line in body)]
 
 
 def _row(name: str, value: str, room: int) -> list[str]:

@@ -21,10 +21,10 @@ def test_without_a_terminal_it_is_plain_text(capsys: pytest.CaptureFixture[str])
     shown = capsys.readouterr().out
     assert shown.startswith("ACCEPTED")
     assert "\x1b" not in shown
-    assert "└─ This connection  [not judged]" in shown
+    assert "\nThis connection  [not judged]" in shown
 
 
-def test_on_a_terminal_it_is_a_tree_within_its_width(
+def test_on_a_terminal_it_is_a_chain_within_its_width(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -41,7 +41,7 @@ def test_on_a_terminal_it_is_a_tree_within_its_width(
 def test_a_peer_s_session_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     explain(RESULT, peer=PEER)  # type: ignore[arg-type]
     shown = capsys.readouterr().out
-    assert "└─ This connection  [proved]" in shown
+    assert "\nThis connection  [proved]" in shown
     assert PEER.session.hex() in shown
     first_met = SimpleNamespace(**{**vars(PEER), "deployment_pinned": False})
     assert "nobody vouched for it" in session_of(first_met)["deployment"]  # type: ignore[arg-type]
