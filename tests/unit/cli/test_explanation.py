@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,9 @@ import pytest
 from strongroom.base.errors import AppraisalRefused, StorageUnavailable
 from strongroom.base.findings import Check, Finding
 from strongroom.cli.explanation import explain, session_of
-from tokens import RESULT
+from strongroom.verifier import AnyOf
+from strongroom.verifier.policy_compose import Branch, CompositionRefused
+from tokens import POLICY, RESULT
 
 PEER = SimpleNamespace(session=b"\x01" * 16, deployment=b"\x02" * 32, machine=b"\x03" * 32, deployment_pinned=True)
 REFUSAL = AppraisalRefused([Finding(check=Check.MEASUREMENT, message="[bold]m", section="appraisal 8.3")])
@@ -36,6 +39,20 @@ def test_on_a_terminal_it_is_a_chain_within_its_width(
     assert RESULT.claims.mr_enclave.hex() in shown
     assert "The measured code" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_on_a_terminal_warnings_and_every_policy_s_word_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    explain(replace(RESULT, confessions=("a debug enclave is accepted",)))
+    branch = Branch(place="1", policy=POLICY, accepted=False, findings=REFUSAL.findings)
+    policy = AnyOf((POLICY,))
+    explain(CompositionRefused(Branch(place="", policy=policy, accepted=False, branches=(branch,))))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "! a debug enclave is accepted" in shown
+    assert "What each policy said" in shown
+    assert "policy 1 refuses" in shown
 
 
 def test_a_peer_s_session_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,16 @@ def test_what_could_not_be_found_out_is_not_established() -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "name"), [("anchor", "root"), ("collateral", "collateral"), ("platform", "platform"), ("tcb", "state")]
+)
+def test_a_part_that_is_missing_establishes_nothing(part: str, name: str) -> None:
+    explanation = explain(replace(assessed(IntelPki()), **{part: None}))
+    assert standings(explanation)[name] is Standing.UNSUPPORTED
+    assert step(explanation, name).rows == ()
+    assert standings(explanation)["code"] is Standing.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
     ("section", "check", "name"),
     [
         ("1.2", Check.CHAIN, "platform"),
