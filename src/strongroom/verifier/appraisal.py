@@ -26,7 +26,7 @@ from strongroom.verifier.inquiry import Inquiry
 from strongroom.verifier.memo import Memo
 from strongroom.verifier.policy import AppraisalPolicy
 from strongroom.verifier.policy_compose import judge_composition
-from strongroom.verifier.quoting_enclave import judge_quote, judge_quoting_enclave
+from strongroom.verifier.quoting_enclave import judge_qe_report, judge_quote
 from strongroom.verifier.result import Assessment, AttestationResult, CollateralFacts, SgxClaims, TdxClaims
 from strongroom.verifier.revocation import judge_revocation
 from strongroom.verifier.rules import judge_policy
@@ -149,7 +149,7 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[
         tee=tee,
     )
     judge_quote(inquiry, quote, pck)
-    qe_level = judge_quoting_enclave(inquiry, quote, documents.qe_identity)
+    qe_level = judge_qe_report(inquiry, quote.qe_report, documents.qe_identity)
     if isinstance(quote.report, TdReport):
         judge_td_report(inquiry, quote.report)
     tcb = judge_tcb(inquiry, documents.tcb_info, platform, quote.report, qe_level)

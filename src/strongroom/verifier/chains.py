@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.findings import Check
+from strongroom.formats.pck_extension import PCK_EXTENSION_OID
 from strongroom.verifier.anchors import SIMULATED_VENDOR, Anchor
 from strongroom.verifier.inquiry import label
 
@@ -21,6 +22,7 @@ __all__ = ["Chain", "Kind", "judge_chain", "judge_one_root"]
 _BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _KEY_USAGE: Final = "2.5.29.15"
 _UNDERSTOOD: Final = frozenset({_BASIC_CONSTRAINTS, _KEY_USAGE})
+_UNDERSTOOD_OF_PCK: Final = _UNDERSTOOD | {PCK_EXTENSION_OID}
 _ROOT_SUFFIX: Final = " SGX Root CA"
 _X509_V3: Final = 3
 
@@ -90,6 +92,14 @@ def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kin
             Check.CHAIN,
             "2.5",
             f"certificate {label(certificate)} may not be used in its place",
+        )
+        understood = _UNDERSTOOD_OF_PCK if kind is Kind.PCK and not position else _UNDERSTOOD
+        inquiry.require(
+            certificate.critical_extensions <= understood,
+            Check.CHAIN,
+            "2.8",
+            f"certificate {label(certificate)} has a critical extension that is not understood",
+            actual=", ".join(sorted(certificate.critical_extensions - understood)),
         )
     _judge_names(inquiry, chain, kind, vendor)
     return Chain(certificates=chain, anchor=anchor)
@@ -162,13 +172,6 @@ def _judge_certificate(inquiry: Inquiry, certificate: Certificate, issuer: Certi
         f"certificate {name} is not signed by the key of {label(issuer)}",
     )
     inquiry.in_time("2.4", f"certificate {name}", certificate.not_before, certificate.not_after, graced=False)
-    inquiry.require(
-        certificate.critical_extensions <= _UNDERSTOOD,
-        Check.CHAIN,
-        "2.8",
-        f"certificate {name} has a critical extension that is not understood",
-        actual=", ".join(sorted(certificate.critical_extensions - _UNDERSTOOD)),
-    )
 
 
 def _may(certificate: Certificate, ca_below: int | None) -> bool:

@@ -14,11 +14,12 @@ from strongroom.verifier.tcb import isv_svn_level
 if TYPE_CHECKING:
     from strongroom.formats.qe_identity import QeIdentity
     from strongroom.formats.quote import Quote
+    from strongroom.formats.sgx_report import SgxReport
     from strongroom.formats.tcb_levels import IsvSvnLevel
     from strongroom.verifier.chains import Chain
     from strongroom.verifier.inquiry import Inquiry
 
-__all__ = ["judge_quote", "judge_quoting_enclave"]
+__all__ = ["judge_qe_report", "judge_quote"]
 
 _ZEROS: Final = bytes(32)
 
@@ -58,9 +59,8 @@ def judge_quote(inquiry: Inquiry, quote: Quote, pck: Chain | None) -> None:
     )
 
 
-def judge_quoting_enclave(inquiry: Inquiry, quote: Quote, identity: QeIdentity) -> IsvSvnLevel | None:
+def judge_qe_report(inquiry: Inquiry, report: SgxReport, identity: QeIdentity) -> IsvSvnLevel | None:
     """Steps 6.3 to 6.5: the QE's report shows the enclave of the QE identity; gives the level of its version."""
-    report = quote.qe_report
     attributes = report.attributes.to_bytes()
     masked = bytes(has & mask for has, mask in zip(attributes, identity.attributes_mask, strict=True))
     comparisons = (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from strongroom.verifier.chains import Chain
     from strongroom.verifier.inquiry import Inquiry
 
-__all__ = ["judge_revocation"]
+__all__ = ["judge_list", "judge_revocation"]
 
 _SUBJECT_KEY_ID: Final = "2.5.29.14"
 
@@ -34,10 +34,10 @@ def judge_revocation(
     """
     chains = [chain for chain in (pck, pck_crl_chain, *others) if chain is not None]
     if chains:
-        _judge_list(inquiry, "the root CRL", root_crl, chains[0].root)
+        judge_list(inquiry, "the root CRL", root_crl, chains[0].root)
     issuer = pck.issuer if pck is not None else pck_crl_chain.leaf if pck_crl_chain is not None else None
     if issuer is not None:
-        _judge_list(inquiry, "the PCK CRL", pck_crl, issuer)
+        judge_list(inquiry, "the PCK CRL", pck_crl, issuer)
     if pck is not None and pck_crl_chain is not None:
         same = (pck.issuer.subject, pck.issuer.spki) == (pck_crl_chain.leaf.subject, pck_crl_chain.leaf.spki)
         inquiry.require(
@@ -60,7 +60,8 @@ def judge_revocation(
             )
 
 
-def _judge_list(inquiry: Inquiry, name: str, revocations: RevocationList, issuer: Certificate) -> None:
+def judge_list(inquiry: Inquiry, name: str, revocations: RevocationList, issuer: Certificate) -> None:
+    """Steps 3.1 to 3.4: one list is its issuer's, signed, in time, and of a kind that is understood."""
     inquiry.require(
         revocations.issuer == issuer.subject,
         Check.REVOCATION,
