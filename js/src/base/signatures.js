@@ -1,5 +1,5 @@
 /** Signatures by Web Crypto: ECDSA over P-256 with SHA-256 in its raw and its DER form, and our labelled Ed25519. */
-import { concat, utf8 } from './bytes.js';
+import { concat, hex, utf8 } from './bytes.js';
 import { DerReader, INTEGER, SEQUENCE } from './der.js';
 import { Malformed } from './errors.js';
 
@@ -11,10 +11,20 @@ const SPKI_PREFIX = Uint8Array.from([
   0x07, 0x03, 0x42, 0x00, 0x04,
 ]);
 
+const PRIME = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n; // SEC 2 section 2.4.2, as is B
+const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
+
 /** The 64-byte point of a SubjectPublicKeyInfo; `undefined` when it is not an uncompressed key on P-256. @param {Uint8Array} spki */
 export function pointOf(spki) {
   const fits = spki.length === SPKI_PREFIX.length + 64 && SPKI_PREFIX.every((byte, at) => spki[at] === byte);
-  return fits ? spki.slice(SPKI_PREFIX.length) : undefined;
+  const point = spki.slice(SPKI_PREFIX.length);
+  return fits && isOnCurve(point) ? point : undefined;
+}
+
+/** Web Crypto says so only when a key is used, and a certificate has to be judged before. @param {Uint8Array} point */
+function isOnCurve(point) {
+  const [x, y] = [point.slice(0, 32), point.slice(32)].map((digits) => BigInt(`0x${hex(digits)}`));
+  return x < PRIME && y < PRIME && (y * y - x * x * x + 3n * x - B) % PRIME === 0n;
 }
 
 /** Decode a 64-byte point, or give `undefined` when it is not on the curve. @param {Uint8Array} point */
