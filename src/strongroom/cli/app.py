@@ -18,6 +18,7 @@ from strongroom.cli import (
     login,
     measure,
     platform,
+    policy,
     register,
     remove,
     serve,
@@ -63,6 +64,7 @@ for panel, commands in _COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
+app.add_typer(policy.app, rich_help_panel=_TRUST)
 
 
 def application(arguments: list[str], **settings: Any) -> Any:

@@ -28,6 +28,12 @@ def verify(
     root: RootFile = None,
     policy: PolicyFile = None,
     accept_simulated_platform: AcceptSimulated = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the whole chain, from the manufacturer's root to the code.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the explanation to this file as HTML.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a store, or captured evidence, and say what was proven and what was not.
@@ -40,42 +46,18 @@ def verify(
     Example: strongroom verify --evidence quote.bin --collateral collateral.json --at 2025-07-04T10:00:00Z
     """
     from strongroom.base.errors import Misconfigured
+    from strongroom.cli.verification import Shown, verify_captured, verify_live
 
     if (address is None) == (evidence is None):
         raise Misconfigured("give either an address or --evidence with --collateral")
+    if as_json and (explain or html is not None):
+        raise Misconfigured("--json and --explain are two forms of one answer; choose one")
+    shown = Shown(as_json=as_json, explain=explain or html is not None, html=html)
     if address is not None:
         if collateral is not None or at is not None:
             raise Misconfigured("--collateral and --at are for captured evidence")
-        _live(address, root=root, policy=policy, accept_simulated_platform=accept_simulated_platform, as_json=as_json)
+        verify_live(address, root, policy, accept_simulated_platform=accept_simulated_platform, shown=shown)
     elif evidence is not None:
         if collateral is None:
             raise Misconfigured("--evidence needs --collateral")
-        _captured(evidence, collateral, at=at, root=root, policy=policy, as_json=as_json)
-
-
-def _live(
-    address: str, *, root: Path | None, policy: Path | None, accept_simulated_platform: bool, as_json: bool
-) -> None:
-    from strongroom.cli.measured import measure_store
-    from strongroom.cli.output import emit, emit_json
-    from strongroom.cli.verdict import describe, describe_json
-    from strongroom.cli.wanted import Wanted, connect
-
-    wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-    store = connect(wanted)
-    try:
-        peer = store.peer()
-    finally:
-        store.close()
-    if as_json:
-        emit_json(describe_json(peer, url=wanted.url))
-    else:
-        emit(describe(peer, url=wanted.url, own_measurement=measure_store()))
-
-
-def _captured(
-    evidence: Path, collateral: Path, *, at: str | None, root: Path | None, policy: Path | None, as_json: bool
-) -> None:
-    from strongroom.cli.captured import judge_captured
-
-    judge_captured(evidence, collateral, at=at, root=root, policy=policy, as_json=as_json)
+        verify_captured(evidence, collateral, root, policy, at=at, shown=shown)

@@ -1,0 +1,83 @@
+"""What ``strongroom verify`` does, for a live store and for captured evidence, in each form of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from strongroom.base.errors import AppraisalRefused
+from strongroom.cli.captured import anchor_of, describe_captured, instant_of
+from strongroom.cli.explanation import explain
+from strongroom.cli.measured import measure_store
+from strongroom.cli.output import emit, emit_json
+from strongroom.cli.verdict import describe, describe_json
+from strongroom.cli.wanted import Wanted, connect, read_file
+from strongroom.formats.collateral import Collateral
+from strongroom.verifier import appraise, assess
+from strongroom.verifier.policy_compose import policy_from_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Shown", "verify_captured", "verify_live"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """In which form the answer is wanted; ``html`` is a file for the explanation."""
+
+    as_json: bool
+    explain: bool
+    html: Path | None
+
+
+def verify_live(
+    address: str, root: Path | None, policy: Path | None, *, accept_simulated_platform: bool, shown: Shown
+) -> None:
+    """Attest a store and show what was proven; ``AppraisalRefused`` with every finding where it is refused."""
+    wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
+    store = connect(wanted)
+    try:
+        peer = store.peer()
+    except AppraisalRefused as refusal:
+        if shown.explain:
+            explain(refusal, html=shown.html)
+        raise
+    finally:
+        store.close()
+    if shown.explain:
+        explain(peer.result, peer=peer, html=shown.html)
+    elif shown.as_json:
+        emit_json(describe_json(peer, url=wanted.url))
+    else:
+        emit(describe(peer, url=wanted.url, own_measurement=measure_store()))
+
+
+def verify_captured(
+    evidence: Path, collateral: Path, root: Path | None, policy: Path | None, *, at: str | None, shown: Shown
+) -> None:
+    """Judge captured evidence offline: with a policy a verdict, without one what can be judged without."""
+    quote = read_file(evidence)
+    endorsements = Collateral.from_json(read_file(collateral))
+    instant = datetime.now(UTC) if at is None else instant_of(at)
+    assessment = assess(quote, endorsements, (anchor_of(root),), at=instant)
+    result = None
+    if policy is not None:
+        accepted = policy_from_toml(read_file(policy))
+        try:
+            result = appraise(quote, endorsements, accepted, at=instant)
+        except AppraisalRefused as refusal:
+            if shown.explain:
+                explain(refusal, assessment=assessment, html=shown.html)
+            raise
+    if shown.explain:
+        explain(result or assessment, assessment=assessment, html=shown.html)
+    elif shown.as_json:
+        emit_json((result or assessment).to_json_object())
+    else:
+        emit(describe_captured(assessment, judged_with_policy=result is not None))
+    if result is None and assessment.findings:
+        if shown.as_json:
+            raise SystemExit(AppraisalRefused.exit_code)  # the findings stand in the result already
+        raise AppraisalRefused(assessment.findings)
