@@ -1,8 +1,8 @@
 """X.509 certificates and CRLs (RFC 5280) of a small fixed PKI: read, verified one signature at a time, and issued.
 
-With ``tls_certificates`` the only place that uses ``cryptography.x509``. It reads what the verifier judges by itself (names as the bytes they
-were signed as, dates, constraints, extensions by OID) and decides nothing about trust: general path validators want
-web-server certificates, which these are not. Whatever the library raises on foreign bytes becomes
+With ``tls_certificates``, the only place that uses ``cryptography.x509``. It reads what the verifier judges by itself
+(names as the bytes they were signed as, dates, constraints, extensions by OID) and decides nothing about trust: general
+path validators want web-server certificates, which these are not. Whatever the library raises on foreign bytes becomes
 ``MalformedCollateral``; it may raise at any attribute, so all of them are read once, here, at parsing.
 """
 
