@@ -82,7 +82,7 @@ async def _serve(forwarder: Forwarder, listening: socket.socket, what: str) -> N
             forwarder,
             http="httptools",
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
