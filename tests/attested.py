@@ -199,7 +199,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answer with what was asked. ``/fail`` raises, ``/zeros/N`` gives N bytes, ``/count`` counts in its channel."""
     if scope["type"] != "http":
         return
-    body = (await receive())["body"]
+    body = await body_of(receive)
     path = scope["path"]
     if path == "/fail":
         raise RuntimeError("the record says: " + body.decode())
@@ -219,6 +219,18 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
     await send({"type": "http.response.body", "body": body[len(body) // 2 :]})
+
+
+async def body_of(receive: Any) -> bytes:
+    """Read a whole body; ``ConnectionError`` when it breaks off."""
+    chunks = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ConnectionError("the body broke off")
+        chunks.append(message["body"])
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 class Counting:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import AppraisalRefused, MalformedMessage
@@ -19,6 +20,7 @@ from strongroom.channel.messages import (
     ClientHello,
     ServerAnswer,
 )
+from strongroom.channel.resumption import ResumptionAttempt, ResumptionTicket
 from strongroom.channel.schedule import SECRET_BYTES, KeySchedule, hpke_info, transcript_hash
 from strongroom.channel.secure import ClientChannel
 from strongroom.crypto.aead import OpenFailed
@@ -34,27 +36,44 @@ if TYPE_CHECKING:
     from strongroom.verifier.memo import Memo
     from strongroom.verifier.policy import AppraisalPolicy
 
-__all__ = ["MAX_ELAPSED_SECONDS", "AttestedChannel", "ClientExchange", "ClientTerms"]
+__all__ = [
+    "MAX_ELAPSED_SECONDS",
+    "MAX_RESUMED_AGE",
+    "AttestedChannel",
+    "ClientExchange",
+    "ClientResumption",
+    "ClientTerms",
+]
 
 MAX_ELAPSED_SECONDS: Final = 60.0  # from hello to answer; a batch waits for one quote, which takes a second at most
+
+MAX_RESUMED_AGE: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTerms:
-    """On what terms this client talks: its policy, and the deployment it expects (SHA-256 of its key) if any."""
+    """On what terms this client talks: its policy, and the deployment it expects (SHA-256 of its key) if any.
+
+    ``max_resumed_age`` is how old a verdict may get by resumption; zero resumes nothing.
+    """
 
     policy: AppraisalPolicy
     deployment: bytes | None
     max_elapsed_seconds: float = MAX_ELAPSED_SECONDS
+    max_resumed_age: timedelta = MAX_RESUMED_AGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestedChannel:
-    """A proven peer and the channel to it. One cannot be had without the other."""
+    """A proven peer and the channel to it. One cannot be had without the other.
+
+    ``ticket`` resumes this session once.
+    """
 
     peer: AttestedPeer
     channel: ClientChannel
     collateral: bytes = field(repr=False)
+    ticket: ResumptionTicket
 
 
 class ClientExchange:
@@ -113,7 +132,7 @@ class ClientExchange:
             at=at,
             memo=self._memo,
         )
-        return AttestedChannel(peer=peer, channel=ClientChannel(keys), collateral=collateral)
+        return _attested(peer, keys, collateral)
 
     def _keys(self, key: HpkePrivateKey, answer: ServerAnswer, core: AnswerCore) -> KeySchedule:
         """Open the secret and check that the other end derived the same keys from the same transcript."""
@@ -138,6 +157,40 @@ class ClientExchange:
         if sha256(collateral) != core.collateral_digest:
             raise MalformedMessage("collateral is not the one announced", path="answer")
         return collateral
+
+
+class ClientResumption:
+    """One attempt to resume an earlier session without new evidence. Send ``request``, give the answer to ``finish``.
+
+    Making one spends the session's ticket.
+    """
+
+    def __init__(self, earlier: AttestedChannel, terms: ClientTerms, *, at: datetime) -> None:
+        """Raises ``AppraisalRefused`` when the earlier verdict may not be repeated on these terms, or not any more."""
+        self._collateral = earlier.collateral
+        self._attempt = ResumptionAttempt(
+            earlier.ticket,
+            policy_digest=terms.policy.digest,
+            deployment=terms.deployment,
+            max_age=terms.max_resumed_age,
+            at=at,
+        )
+
+    @property
+    def request(self) -> bytes:
+        """The bytes to send."""
+        return self._attempt.request
+
+    def finish(self, answer: bytes, *, at: datetime) -> AttestedChannel:
+        """Judge the answer; raises as ``ClientExchange.finish`` does."""
+        peer, keys = self._attempt.finish(answer, at=at)
+        return _attested(peer, keys, self._collateral)
+
+
+def _attested(peer: AttestedPeer, keys: KeySchedule, collateral: bytes) -> AttestedChannel:
+    channel = ClientChannel(keys)
+    ticket = ResumptionTicket(peer, sha256(collateral), channel.resumption_key())
+    return AttestedChannel(peer=peer, channel=channel, collateral=collateral, ticket=ticket)
 
 
 def _not_for_us(message: str) -> AppraisalRefused:

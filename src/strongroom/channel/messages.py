@@ -14,6 +14,7 @@ from strongroom.crypto.signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
 from strongroom.formats.claims import MAX_BATCH
 
 __all__ = [
+    "CONFIRMATION_BYTES",
     "EVIDENCE_SGX_DCAP_3",
     "MAX_ANSWER_BYTES",
     "MAX_COLLATERAL_BYTES",

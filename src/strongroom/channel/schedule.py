@@ -12,10 +12,19 @@ from strongroom.base import canonical
 from strongroom.crypto.hashing import sha256
 from strongroom.crypto.kdf import hkdf
 
-__all__ = ["CHANNEL_ID_BYTES", "SECRET_BYTES", "KeySchedule", "hpke_info", "transcript_hash"]
+__all__ = [
+    "CHANNEL_ID_BYTES",
+    "KEY_ID_BYTES",
+    "SECRET_BYTES",
+    "KeySchedule",
+    "hpke_info",
+    "mix",
+    "transcript_hash",
+]
 
 SECRET_BYTES = 32
 CHANNEL_ID_BYTES = 16
+KEY_ID_BYTES = 16
 
 
 def hpke_info(hello: bytes) -> bytes:
@@ -28,9 +37,21 @@ def transcript_hash(hello: bytes, core: bytes) -> bytes:
     return sha256(canonical.encode(["strongroom v1 transcript", hello, core]))
 
 
+def mix(key: bytes, secret: bytes, transcript: bytes) -> bytes:
+    """Mix a key that both ends had before with the fresh secret of an exchange (sections 11 and 12).
+
+    The old key is the salt of the extraction, as in TLS 1.3 (RFC 8446 section 7.1): whoever lacks either of the two
+    knows nothing of the result.
+    """
+    return hkdf(secret, b"strongroom v1 mix" + transcript, salt=key)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class KeySchedule:
-    """The keys of one session. No representation, so that nothing prints them."""
+    """The keys of one session. No representation, so that nothing prints them.
+
+    ``further`` is where keys come from that not every session needs (section 10).
+    """
 
     transcript: bytes
     server_binder: bytes
@@ -38,6 +59,7 @@ class KeySchedule:
     client_to_server: bytes
     server_to_client: bytes
     channel_id: bytes
+    further: bytes
 
     @classmethod
     def derive(cls, secret: bytes, transcript: bytes) -> KeySchedule:
@@ -53,4 +75,16 @@ class KeySchedule:
             client_to_server=key("client to server"),
             server_to_client=key("server to client"),
             channel_id=key("channel id", CHANNEL_ID_BYTES),
+            further=key("further keys"),
         )
+
+    @staticmethod
+    def stream_key(further: bytes, direction: str, number: int) -> bytes:
+        """Derive the key of one streamed body: ``direction`` is ``request`` or ``answer``, ``number`` the request's."""
+        return hkdf(further, f"strongroom v1 stream {direction}".encode() + number.to_bytes(8, "big"))
+
+    @staticmethod
+    def resumption_of(further: bytes) -> tuple[bytes, bytes]:
+        """Derive the key by which this session can be resumed once: its identifier (16 bytes) and the key (32)."""
+        both = hkdf(further, b"strongroom v1 resumption", length=KEY_ID_BYTES + SECRET_BYTES)
+        return both[:KEY_ID_BYTES], both[KEY_ID_BYTES:]

@@ -2,31 +2,47 @@
 
     app = AttestedService(application, attester=…, endorsements=…, identities=…, clock=SystemClock())
 
-Outside it speaks three paths: ``POST /strongroom/v1/exchange`` (a hello, answered with evidence),
-``POST /strongroom/v1/message`` (a sealed request, answered with a sealed response) and ``GET /strongroom/v1/health``.
+Outside it speaks five paths: ``POST /strongroom/v1/exchange`` (a hello, answered with evidence),
+``POST /strongroom/v1/keyed-exchange`` (a session resumed, or one under a shared key), ``POST /strongroom/v1/message``
+(a sealed request, answered with a sealed response), ``POST /strongroom/v1/stream`` (the same in frames) and
+``GET /strongroom/v1/health``.
 The application inside sees ordinary requests. It may look at ``scope["extensions"]["strongroom"]``: ``session`` is
-the transcript hash that both ends share, ``state`` a dictionary that lives as long as the channel.
+the transcript hash that both ends share, ``state`` a dictionary that lives as long as the channel, ``shared_key`` the
+label of the shared key that opened the channel, or ``None`` where the client saw evidence.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
-from strongroom.base.errors import MalformedMessage, StrongroomError, Unavailable
-from strongroom.channel.bhttp import MAX_MESSAGE_BYTES, BinaryRequest, BinaryResponse
+from strongroom.base.errors import ChannelRefused, MalformedMessage, NotAuthorised, StrongroomError, Unavailable
+from strongroom.channel.bhttp import MAX_MESSAGE_BYTES, BinaryRequest
+from strongroom.channel.keyed import MAX_KEYED_REQUEST_BYTES, KeyedMode, KeyedRequest, ServerKeyedExchange
 from strongroom.channel.messages import MAX_HELLO_BYTES
-from strongroom.channel.secure import channel_id_of
+from strongroom.channel.schedule import CHANNEL_ID_BYTES
+from strongroom.channel.secure import STREAM_HEAD_BYTES, channel_id_of
 from strongroom.channel.server import ServerExchange
+from strongroom.crypto.hashing import sha256
 from strongroom.transport.batcher import QuoteBatcher
+from strongroom.transport.inner import Answer, StreamedBody, WholeBody, chunk_of, inner_scope, respond, run_inside
+from strongroom.transport.paths import (
+    CONTENT_TYPE,
+    EXCHANGE_PATH,
+    HEALTH_PATH,
+    KEYED_PATH,
+    MESSAGE_PATH,
+    STREAM_PATH,
+    STREAM_TYPE,
+)
+from strongroom.transport.resumptions import Origin, ResumptionTable
 from strongroom.transport.table import ChannelLimits, ChannelTable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from strongroom.base.clock import Clock
+    from strongroom.channel.shared_key import SharedKeyring
     from strongroom.transport.ports import Attester, EndorsementSource, IdentitySource
     from strongroom.transport.table import OpenChannel
 
@@ -36,36 +52,31 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-__all__ = ["CONTENT_TYPE", "EXCHANGE_PATH", "HEALTH_PATH", "MESSAGE_PATH", "AttestedService"]
+__all__ = [
+    "CONTENT_TYPE",
+    "EXCHANGE_PATH",
+    "HEALTH_PATH",
+    "KEYED_PATH",
+    "MESSAGE_PATH",
+    "STREAM_PATH",
+    "AttestedService",
+    "SharedKeyService",
+]
 
-EXCHANGE_PATH: Final = "/strongroom/v1/exchange"
-MESSAGE_PATH: Final = "/strongroom/v1/message"
-HEALTH_PATH: Final = "/strongroom/v1/health"
-CONTENT_TYPE: Final = "application/vnd.strongroom.channel"
 _MAX_SEALED_BYTES: Final = MAX_MESSAGE_BYTES + 64
 
-_log = logging.getLogger(__name__)
 
-
-class AttestedService:
-    """The middleware. One instance holds the channels of one process."""
+class _ChannelService:
+    """What every service does: keep channels, open requests, run the application, seal its answers."""
 
     def __init__(
-        self,
-        application: Application,
-        *,
-        attester: Attester,
-        endorsements: EndorsementSource,
-        identities: IdentitySource,
-        clock: Clock,
-        limits: ChannelLimits | None = None,
+        self, application: Application, *, clock: Clock, shared_keys: SharedKeyring | None, limits: ChannelLimits | None
     ) -> None:
         self._application = application
-        self._endorsements = endorsements
-        self._identities = identities
         self._clock = clock
-        self._batcher = QuoteBatcher(attester, identities, clock)
-        self._channels = ChannelTable(limits or ChannelLimits(), clock)
+        self._shared_keys = shared_keys
+        self._limits = limits or ChannelLimits()
+        self._channels = ChannelTable(self._limits, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request; start-up and shutdown go to the application."""
@@ -76,133 +87,165 @@ class AttestedService:
             await send({"type": "websocket.close", "code": 1003})
             return
         try:
-            status, content, content_type = await self._outer(scope, receive)
+            await self._outer(scope, receive, send)
         except StrongroomError as error:
-            status, content, content_type = error.http_status, _error_json(error), "application/json"
-            if isinstance(error, Unavailable) and error.retry_after_seconds is not None:
-                await _respond(send, status, content, content_type, retry_after=error.retry_after_seconds)
-                return
-        await _respond(send, status, content, content_type)
+            retry_after = error.retry_after_seconds if isinstance(error, Unavailable) else None
+            await respond(send, error.http_status, _error_json(error), "application/json", retry_after=retry_after)
 
-    async def _outer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, str]:
+    async def _outer(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["method"], scope["path"]:
             case "POST", path if path == EXCHANGE_PATH:
-                return 200, await self._exchange(await _body(receive, MAX_HELLO_BYTES)), CONTENT_TYPE
+                answer = await self._exchange(await self._body(receive, MAX_HELLO_BYTES))
+                await respond(send, 200, answer, CONTENT_TYPE)
+            case "POST", path if path == KEYED_PATH:
+                answer = self._keyed(await self._body(receive, MAX_KEYED_REQUEST_BYTES))
+                await respond(send, 200, answer, CONTENT_TYPE)
             case "POST", path if path == MESSAGE_PATH:
-                return 200, await self._message(scope, await _body(receive, _MAX_SEALED_BYTES)), CONTENT_TYPE
+                await self._message(scope, receive, send)
+            case "POST", path if path == STREAM_PATH:
+                await self._stream(scope, receive, send)
             case (("GET" | "HEAD"), path) if path == HEALTH_PATH:
-                return 200, b'{"status":"ok"}', "application/json"
-        return 404, b'{"error":"not-found"}', "application/json"
+                await respond(send, 200, b'{"status":"ok"}', "application/json")
+            case _:
+                await respond(send, 404, b'{"error":"not-found"}', "application/json")
+
+    async def _exchange(self, hello: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _keyed(self, body: bytes) -> bytes:
+        self._channels.require_room()
+        request = KeyedRequest.from_bytes(body)
+        if request.mode is KeyedMode.RESUMPTION:
+            return self._resume(request)
+        if self._shared_keys is None:
+            raise NotAuthorised("no shared key that this service accepts")
+        key, exchange = self._shared_keys.exchange(request)
+        self._channels.add(exchange.channel(), shared_key=key.label)
+        return exchange.answer
+
+    def _resume(self, request: KeyedRequest) -> bytes:
+        raise NotImplementedError
+
+    async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sealed = await self._body(receive, _MAX_SEALED_BYTES)
+        entry = self._channels.find(channel_id_of(sealed))
+        number, plaintext = entry.channel.open_request(sealed)
+        self._touch(entry)
+        request = BinaryRequest.from_bytes(plaintext)
+        answer = self._answer(scope, entry, number, send)
+        inside = inner_scope(request, entry, scope)
+        whole = await run_inside(self._application, inside, WholeBody(request.content, receive), answer)
+        await answer.finish(failed=not whole)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = StreamedBody(receive, self._limits.stall_seconds)
+        head = await body.head(STREAM_HEAD_BYTES)
+        entry = self._channels.find(head[:CHANNEL_ID_BYTES])
+        number, plaintext, opener = entry.channel.open_stream(head, await body.box())
+        self._touch(entry)
+        request = BinaryRequest.from_bytes(plaintext)
+        body.begin(opener, request.content)
+        answer = self._answer(scope, entry, number, send)
+        whole = await run_inside(self._application, inner_scope(request, entry, scope), body, answer)
+        self._channels.touch(entry)  # a long body is no idleness
+        if body.failure is not None and not answer.started:
+            raise body.failure
+        await answer.finish(failed=not whole or body.failure is not None)
+
+    def _answer(self, scope: Scope, entry: OpenChannel, number: int, send: Send) -> Answer:
+        may_stream = any(
+            name == b"accept" and STREAM_TYPE.encode() in value for name, value in scope.get("headers", ())
+        )
+        return Answer(entry, number, send, may_stream=may_stream, stall_seconds=self._limits.stall_seconds)
+
+    def _touch(self, entry: OpenChannel) -> None:
+        self._channels.touch(entry)
+
+    async def _body(self, receive: Receive, limit: int) -> bytes:
+        """Read a request's body, giving up as soon as it is too large or brings nothing for too long."""
+        chunks: list[bytes] = []
+        size = 0
+        last = False
+        while not last:
+            chunk, last = await chunk_of(receive, self._limits.stall_seconds)
+            size += len(chunk)
+            if size > limit:
+                raise MalformedMessage(f"more than {limit} bytes", path="request")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+class SharedKeyService(_ChannelService):
+    """The middleware for clients that hold a shared key, without evidence. One instance has one process's channels."""
+
+    def __init__(
+        self, application: Application, *, clock: Clock, shared_keys: SharedKeyring, limits: ChannelLimits | None = None
+    ) -> None:
+        super().__init__(application, clock=clock, shared_keys=shared_keys, limits=limits)
+
+    async def _exchange(self, hello: bytes) -> bytes:
+        raise NotAuthorised(f"this service shows no evidence to a hello of {len(hello)} bytes; it wants a shared key")
+
+    def _resume(self, request: KeyedRequest) -> bytes:
+        raise ChannelRefused(f"this service has no session for {request.mode}")
+
+
+class AttestedService(_ChannelService):
+    """The middleware with evidence. One instance holds the channels of one process.
+
+    ``shared_keys`` are accepted besides; the application tells such channels by ``shared_key``.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        attester: Attester,
+        endorsements: EndorsementSource,
+        identities: IdentitySource,
+        clock: Clock,
+        limits: ChannelLimits | None = None,
+        shared_keys: SharedKeyring | None = None,
+    ) -> None:
+        super().__init__(application, clock=clock, shared_keys=shared_keys, limits=limits)
+        self._endorsements = endorsements
+        self._identities = identities
+        self._batcher = QuoteBatcher(attester, identities, clock)
+        self._resumptions = ResumptionTable(
+            capacity=self._limits.max_resumptions, max_age_seconds=self._limits.resumption_seconds, clock=clock
+        )
 
     async def _exchange(self, hello: bytes) -> bytes:
         self._channels.require_room()
         now = self._clock.now()
-        exchange = ServerExchange(
-            hello,
-            deployment_key=self._identities.identity(now).deployment_key,
-            collateral=self._endorsements.collateral(now),
-        )
+        identity = self._identities.identity(now)
+        collateral = self._endorsements.collateral(now)
+        exchange = ServerExchange(hello, deployment_key=identity.deployment_key, collateral=collateral)
         answer = exchange.answer(await self._batcher.attest(exchange.leaf))
-        self._channels.add(exchange.channel())
+        origin = Origin(attested=self._clock.monotonic(), epoch=identity.epoch, collateral_digest=sha256(collateral))
+        self._channels.add(exchange.channel(), origin=origin)
         return answer
 
-    async def _message(self, scope: Scope, sealed: bytes) -> bytes:
-        entry = self._channels.find(channel_id_of(sealed))
-        number, plaintext = entry.channel.open_request(sealed)
-        self._channels.touch(entry)
-        response = (await self._inner(BinaryRequest.from_bytes(plaintext), entry, scope)).to_bytes()
-        if len(response) > MAX_MESSAGE_BYTES:
-            # no client would read it; sealing it would tell an onlooker more than that something went wrong
-            _log.error("the application's answer is too large")
-            response = BinaryResponse(status=500, headers=(), content=b"").to_bytes()
-        return entry.channel.seal_answer(number, response)
+    def _resume(self, request: KeyedRequest) -> bytes:
+        now = self._clock.now()
+        identity = self._identities.identity(now)
+        digest = sha256(self._endorsements.collateral(now))
+        key, origin = self._resumptions.take(request, epoch=identity.epoch, collateral_digest=digest)
+        exchange = ServerKeyedExchange(
+            request,
+            key,
+            deployment=sha256(identity.deployment_key),
+            epoch=identity.epoch,
+            collateral_digest=digest,
+        )
+        self._channels.add(exchange.channel(), origin=origin)
+        return exchange.answer
 
-    async def _inner(self, request: BinaryRequest, entry: OpenChannel, outer: Scope) -> BinaryResponse:
-        """Run the application on one opened request. Its failures are sealed too: outside sees 200 and a size."""
-        path, _, query = request.path.partition(b"?")
-        scope: Scope = {
-            "type": "http",
-            "asgi": outer["asgi"],
-            "http_version": "1.1",
-            "method": request.method.decode("latin-1").upper(),
-            "scheme": "https",
-            "path": unquote(path.decode("latin-1")),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": [(name.lower(), value) for name, value in request.headers],
-            "client": outer.get("client"),
-            "server": outer.get("server"),
-            "extensions": {"strongroom": {"session": entry.channel.session, "state": entry.state}},
-        }
-        if "state" in outer:
-            scope["state"] = outer["state"]
-        run = _Run(request.content)
-        try:
-            await self._application(scope, run.receive, run.send)
-        except Exception:  # noqa: BLE001 - whatever the application raises ends here, sealed
-            # the fact alone: a message or a traceback could hold what the request held
-            _log.error("the application failed")
-            return BinaryResponse(status=500, headers=(), content=b"")
-        return run.response()
-
-
-class _Run:
-    """Feeds one request to an application and collects its response."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content: bytes | None = content
-        self._status = 500
-        self._headers: tuple[tuple[bytes, bytes], ...] = ()
-        self._chunks: list[bytes] = []
-
-    async def receive(self) -> Message:
-        if self._content is None:
-            return {"type": "http.disconnect"}
-        content, self._content = self._content, None
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = tuple((bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ()))
-        elif message["type"] == "http.response.body":
-            self._chunks.append(message.get("body", b""))
-
-    def response(self) -> BinaryResponse:
-        return BinaryResponse(status=self._status, headers=self._headers, content=b"".join(self._chunks))
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    """Read a request's body, giving up as soon as it is too large."""
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise MalformedMessage("the request ended early", path="request")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise MalformedMessage(f"more than {limit} bytes", path="request")
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
+    def _touch(self, entry: OpenChannel) -> None:
+        # a hello that nobody followed up leaves no key behind: it is kept once the client has shown that it has it
+        if self._channels.touch(entry) and entry.origin is not None:
+            self._resumptions.keep(entry.channel.resumption_key(), entry.origin)
 
 
 def _error_json(error: StrongroomError) -> bytes:
     return json.dumps({"error": error.code, "message": error.message, "hint": error.hint}).encode()
-
-
-async def _respond(
-    send: Send, status: int, content: bytes, content_type: str, *, retry_after: float | None = None
-) -> None:
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    if retry_after is not None:
-        headers.append((b"retry-after", str(int(retry_after)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

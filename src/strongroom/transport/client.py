@@ -1,55 +1,155 @@
-"""An httpx2 transport whose requests travel inside an attested channel.
+"""httpx2 transports whose requests travel inside a channel, for blocking code.
 
     transport = AttestedTransport(url, terms, clock=SystemClock())
     with httpx2.Client(transport=transport, base_url="https://store") as client:
         client.get("/v1/…")
 
 The first request makes the exchange; nothing is sent before the verdict, and none is sent without it.
+``transport.async_client`` has the same for ``httpx2.AsyncClient``.
 """
 
 from __future__ import annotations
 
-import json
-import ssl
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Generic
 
 import httpx2
 
-from strongroom.base.errors import ChannelRefused, MalformedMessage, Misconfigured, StoreUnreachable
-from strongroom.channel.bhttp import MAX_MESSAGE_BYTES, BinaryRequest, BinaryResponse
-from strongroom.channel.client import AttestedChannel, ClientExchange, ClientTerms
-from strongroom.channel.messages import MAX_ANSWER_BYTES
-from strongroom.crypto.hashing import sha256
-from strongroom.transport.asgi import CONTENT_TYPE, EXCHANGE_PATH, MESSAGE_PATH
-from strongroom.verifier.memo import Memo
+from strongroom.base.errors import ChannelRefused, StrongroomError
+from strongroom.channel.client import AttestedChannel, ClientTerms
+from strongroom.channel.shared_key import SharedKeyChannel
+from strongroom.transport.keeper import AttestedOpener, ChannelKeeper, Opened, SharedKeyOpener
+from strongroom.transport.outer import (
+    HEADERS,
+    MAX_ERROR_BYTES,
+    Outgoing,
+    binary_head,
+    is_small,
+    limited,
+    outer_tls,
+    refusal,
+    timeout_of,
+    unreachable,
+    usable_address,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from strongroom.base.clock import Clock
+    from strongroom.channel.shared_key import SharedKey, SharedKeyPeer
+    from strongroom.transport.keeper import Opener, Post, Steps, T
+    from strongroom.transport.outer import AnswerReader
     from strongroom.verifier.binding import AttestedPeer
 
-__all__ = ["AttestedTransport"]
-
-_CHANNEL_SECONDS: Final = 30 * 60.0  # below the server's own limit, so that a channel rarely ends under a request
-_MAX_COLLATERAL_KEPT: Final = 4
-_MAX_ERROR_BYTES: Final = 4096
-_MAX_RETRY_SECONDS: Final = 3600.0  # a stranger's wish to be left alone is heard, within reason
-_HOP_HEADERS: Final = frozenset({b"connection", b"host", b"transfer-encoding", b"accept-encoding", b"content-length"})
+__all__ = ["AttestedTransport", "SharedKeyTransport"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Live:
-    attested: AttestedChannel
-    opened: float
+class _ChannelTransport(httpx2.BaseTransport, Generic[Opened]):
+    """Carries requests to one service in a channel that an ``Opener`` opens. Threads may share it."""
+
+    def __init__(
+        self,
+        url: str,
+        opener: Opener[Opened],
+        *,
+        clock: Clock,
+        timeout_seconds: float | None,
+        proxy: str | None,
+        outer: httpx2.BaseTransport | None,
+    ) -> None:
+        self._base = usable_address(url)
+        self._keeper: ChannelKeeper[Opened] = ChannelKeeper(opener, clock)
+        self._timeout_seconds = timeout_seconds
+        self._http = httpx2.Client(
+            transport=outer or httpx2.HTTPTransport(verify=outer_tls(), trust_env=False, proxy=proxy),
+            timeout=timeout_seconds,
+            trust_env=False,  # no proxy and no key log file that the environment names
+            follow_redirects=False,
+        )
+        self._lock = threading.Lock()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request inside the channel; after a restart of the service, open another and send it once more.
+
+        A service that does not know the channel has not opened the request. But nothing proves that it was the
+        service which said so: somebody in the middle can have a request served twice, each time in a channel of its
+        own. What must not happen twice, the application has to see to (the store's writes are compare-and-swap).
+        A body that can be read only once is sent only once; then ``ChannelRefused`` reaches the caller.
+        """
+        held = request.read() if isinstance(request.stream, httpx2.ByteStream) or is_small(request) else None
+        opened = self._channel()
+        try:
+            return self._send(opened, request, held)
+        except ChannelRefused:
+            self._keeper.lost(opened.channel)
+            if held is None:
+                raise
+            return self._send(self._channel(), request, held)
+
+    def close(self) -> None:
+        """Close the connections. The channel's keys are forgotten with the object."""
+        self._keeper.forget()
+        self._http.close()
+
+    def _channel(self) -> Opened:
+        ready = self._keeper.ready()
+        if ready is not None:
+            return ready
+        with self._lock:
+            return self._run(self._keeper.renewed())
+
+    def _run(self, steps: Steps[T]) -> T:
+        """Run a procedure: post what it asks for, and give it what came."""
+        try:
+            post = next(steps)
+            while True:
+                try:
+                    answer = self._post(post)
+                except StrongroomError as error:
+                    post = steps.throw(error)
+                else:
+                    post = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            steps.close()  # whoever is interrupted leaves the keeper as it was
+
+    def _post(self, post: Post) -> bytes:
+        try:
+            with self._http.stream("POST", self._base + post.path, content=post.content, headers=HEADERS) as response:
+                if response.status_code != httpx2.codes.OK:
+                    raise _refused(response)
+                return _read(response, post.limit)
+        except httpx2.HTTPError as cause:
+            raise unreachable(cause) from cause
+
+    def _send(self, opened: Opened, request: httpx2.Request, held: bytes | None) -> httpx2.Response:
+        whole = held is not None and is_small(request)
+        outgoing = Outgoing(opened.channel, binary_head(request, held if whole and held else b""), streamed=not whole)
+        content = outgoing.message if whole else _frames(outgoing, request if held is None else held)
+        timeout = httpx2.USE_CLIENT_DEFAULT if self._timeout_seconds is not None else timeout_of(request)
+        outer = self._http.build_request(
+            "POST", self._base + outgoing.path, content=content, headers=HEADERS, timeout=timeout
+        )
+        try:
+            response = self._http.send(outer, stream=True)
+            try:
+                return _inner_response(response, outgoing, request)
+            except BaseException:
+                response.close()
+                raise
+        except httpx2.HTTPError as cause:
+            raise unreachable(cause) from cause
 
 
-class AttestedTransport(httpx2.BaseTransport):
-    """Carries requests to one service. Threads may share it.
+class AttestedTransport(_ChannelTransport[AttestedChannel]):
+    """Carries requests to one attested service. Threads may share it.
 
     ``url`` is where the service listens, http or https; a proxy that ends TLS on the way sees sizes and times only.
+    ``proxy`` is the URL of an outer proxy; none is taken from the environment. ``timeout_seconds`` bounds each wait
+    for the network; ``None`` leaves that to each request's own timeout. ``outer`` replaces the way to the service.
     After the first exchange the deployment stays pinned for the life of the transport, whatever the terms said.
     """
 
@@ -59,159 +159,107 @@ class AttestedTransport(httpx2.BaseTransport):
         terms: ClientTerms,
         *,
         clock: Clock,
-        timeout_seconds: float = 30.0,
+        timeout_seconds: float | None = 30.0,
+        proxy: str | None = None,
         outer: httpx2.BaseTransport | None = None,
     ) -> None:
-        _check_address(url)
-        self._base = url.rstrip("/")
-        self._terms = terms
-        self._clock = clock
-        self._http = httpx2.Client(
-            transport=outer or httpx2.HTTPTransport(verify=_outer_tls(), trust_env=False),
-            timeout=timeout_seconds,
-            trust_env=False,  # no proxy and no key log file that the environment names
-            follow_redirects=False,
-        )
-        self._live: _Live | None = None
-        self._lock = threading.Lock()
-        self._memo = Memo(capacity=_MAX_COLLATERAL_KEPT * 16)
-        self._collateral: OrderedDict[bytes, bytes] = OrderedDict()
+        opener = AttestedOpener(terms, clock)
+        super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     def peer(self) -> AttestedPeer:
         """Return the attested peer, making the exchange if there is no live channel."""
         return self._channel().peer
 
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request inside the channel; after a restart of the service, attest again and send it once more.
 
-        A service that does not know the channel has not opened the request. But nothing proves that it was the
-        service which said so: somebody in the middle can have a request served twice, each time in a channel of its
-        own. What must not happen twice, the application has to see to (the store's writes are compare-and-swap).
-        A request of more than ``MAX_MESSAGE_BYTES`` is ``MalformedMessage`` and is not sent.
-        """
-        plaintext = _binary(request).to_bytes()
-        if len(plaintext) > MAX_MESSAGE_BYTES:
-            raise MalformedMessage(f"more than {MAX_MESSAGE_BYTES} bytes", path="request")
-        attested = self._channel()
+class SharedKeyTransport(_ChannelTransport[SharedKeyChannel]):
+    """Carries requests to one service that holds a shared key. ``keys``: the newest first, two during a change.
+
+    The other parameters are those of ``AttestedTransport``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        keys: Sequence[SharedKey],
+        *,
+        clock: Clock,
+        timeout_seconds: float | None = 30.0,
+        proxy: str | None = None,
+        outer: httpx2.BaseTransport | None = None,
+    ) -> None:
+        opener = SharedKeyOpener(keys, clock)
+        super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
+
+    def peer(self) -> SharedKeyPeer:
+        """Return who is at the other end, opening a channel if there is no live one."""
+        return self._channel().peer
+
+
+class _Body(httpx2.SyncByteStream):
+    """The rest of a streamed answer, opened as it is read. Closing it before its end closes the connection."""
+
+    def __init__(self, outer: httpx2.Response, raw: Iterator[bytes], reader: AnswerReader, first: list[bytes]) -> None:
+        self._outer = outer
+        self._raw = raw
+        self._reader = reader
+        self._first = first
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._first
+        self._first = []
         try:
-            response = self._send(attested, plaintext)
-        except ChannelRefused:
-            self._forget(attested)
-            response = self._send(self._channel(), plaintext)
-        return httpx2.Response(
-            response.status, headers=list(response.headers), content=response.content, request=request
-        )
+            for data in self._raw:
+                yield from self._reader.feed(data)
+        except httpx2.HTTPError as cause:
+            raise unreachable(cause) from cause
+        self._reader.finish()
 
     def close(self) -> None:
-        """Close the connections. The channel's keys are forgotten with the object."""
-        self._live = None
-        self._http.close()
-
-    def _channel(self) -> AttestedChannel:
-        with self._lock:
-            live = self._live
-            if live is not None and not self._stale(live):
-                return live.attested
-            attested = self._exchange()
-            self._terms = replace(self._terms, deployment=attested.peer.deployment)
-            self._live = _Live(attested=attested, opened=self._clock.monotonic())
-            return attested
-
-    def _stale(self, live: _Live) -> bool:
-        aged = self._clock.monotonic() - live.opened > _CHANNEL_SECONDS
-        return aged or self._clock.now().timestamp() * 1000 >= live.attested.peer.expires_at_ms
-
-    def _forget(self, attested: AttestedChannel) -> None:
-        with self._lock:
-            if self._live is not None and self._live.attested is attested:
-                self._live = None
-
-    def _exchange(self) -> AttestedChannel:
-        exchange = ClientExchange(self._terms, collateral=self._collateral, memo=self._memo)
-        started = self._clock.monotonic()
-        answer = self._post(EXCHANGE_PATH, exchange.hello, MAX_ANSWER_BYTES)
-        elapsed = self._clock.monotonic() - started
-        attested = exchange.finish(answer, elapsed_seconds=elapsed, at=self._clock.now())
-        self._collateral[sha256(attested.collateral)] = attested.collateral
-        while len(self._collateral) > _MAX_COLLATERAL_KEPT:
-            self._collateral.popitem(last=False)
-        return attested
-
-    def _send(self, attested: AttestedChannel, plaintext: bytes) -> BinaryResponse:
-        number, message = attested.channel.seal_request(plaintext)
-        answer = self._post(MESSAGE_PATH, message, MAX_MESSAGE_BYTES + 64)
-        return BinaryResponse.from_bytes(attested.channel.open_answer(answer, number))
-
-    def _post(self, path: str, content: bytes, limit: int) -> bytes:
-        """Post bytes, and map whatever the network or a stranger on the way does to our own families."""
-        headers = {"content-type": CONTENT_TYPE, "accept-encoding": "identity"}
-        try:
-            with self._http.stream("POST", self._base + path, content=content, headers=headers) as response:
-                body = _read(response, limit if response.status_code == 200 else _MAX_ERROR_BYTES)
-        except httpx2.HTTPError as cause:
-            raise StoreUnreachable(f"cannot reach the service: {type(cause).__name__}") from cause
-        if response.status_code == 200:
-            return body
-        raise _refusal(response.status_code, body, response.headers.get("retry-after", ""))
+        self._outer.close()
 
 
-def _check_address(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        httpx2.URL(url)
-    except (ValueError, httpx2.InvalidURL):
-        usable = False
-    if not usable:
-        raise Misconfigured("the service's address is not an http or https URL", setting="url")
+def _inner_response(outer: httpx2.Response, outgoing: Outgoing, request: httpx2.Request) -> httpx2.Response:
+    """Read an answer as far as its head; the rest of a streamed one is read by whoever reads the response."""
+    if outer.status_code != httpx2.codes.OK:
+        raise _refused(outer)
+    reader = outgoing.answer(outer.headers.get("content-type", ""))
+    raw = outer.iter_raw()
+    first: list[bytes] = []
+    for data in raw:
+        first += reader.feed(data)
+        if reader.response is not None:
+            break
+    if reader.streamed and reader.response is not None:
+        inner = reader.response
+        body = _Body(outer, raw, reader, [inner.content, *first])
+        return httpx2.Response(inner.status, headers=list(inner.headers), stream=body, request=request)
+    inner = reader.finish()
+    outer.close()
+    return httpx2.Response(inner.status, headers=list(inner.headers), content=inner.content, request=request)
+
+
+def _frames(outgoing: Outgoing, body: httpx2.Request | bytes) -> Iterator[bytes]:
+    yield outgoing.first()
+    if isinstance(body, bytes):
+        yield from outgoing.frames(body)
+    else:
+        if not isinstance(body.stream, httpx2.SyncByteStream):
+            raise TypeError("a blocking client needs a body that can be read without waiting")
+        for piece in body.stream:
+            yield from outgoing.frames(piece)
+    yield outgoing.end()
 
 
 def _read(response: httpx2.Response, limit: int) -> bytes:
-    """Read a body, giving up as soon as it is too large: whoever answers may not fill our memory."""
     chunks: list[bytes] = []
     size = 0
     for chunk in response.iter_raw():
         size += len(chunk)
-        if size > limit:
-            raise MalformedMessage(f"more than {limit} bytes", path="answer")
+        limited(size, limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _refusal(status: int, content: bytes, retry_after: str) -> Exception:
-    """Read an error from outside the channel. It is unauthenticated: it can stop us and nothing else."""
-    try:
-        body = json.loads(content)
-        code, message = str(body.get("error", "")), str(body.get("message", ""))[:200]
-    except (ValueError, AttributeError, RecursionError):
-        code, message = "", ""
-    # a stranger's sentence may end up on a terminal: no control characters
-    message = "".join(character if character.isprintable() else "?" for character in message)
-    if status == ChannelRefused.http_status and code == ChannelRefused.code:
-        return ChannelRefused(message or "the service does not know the channel")
-    if status == MalformedMessage.http_status and code == MalformedMessage.code:
-        return MalformedMessage(message, path="service")
-    detail = f": {message}" if message else ""
-    seconds = min(float(retry_after), _MAX_RETRY_SECONDS) if retry_after.isascii() and retry_after.isdigit() else None
-    return StoreUnreachable(f"the service answered with status {status}{detail}", retry_after_seconds=seconds)
-
-
-def _binary(request: httpx2.Request) -> BinaryRequest:
-    return BinaryRequest(
-        method=request.method.encode(),
-        scheme=b"https",
-        authority=request.url.netloc,
-        path=request.url.raw_path,
-        headers=tuple((name.lower(), value) for name, value in request.headers.raw if name.lower() not in _HOP_HEADERS),
-        content=request.read(),
-    )
-
-
-def _outer_tls() -> ssl.SSLContext:
-    """Check the outer certificate as any client does; the trust decision is the inner one, by evidence.
-
-    Not ``create_default_context``: that writes TLS secrets to whatever file SSLKEYLOGFILE names.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_default_certs()
-    return context
+def _refused(response: httpx2.Response) -> StrongroomError:
+    content = _read(response, MAX_ERROR_BYTES)
+    return refusal(response.status_code, content, response.headers.get("retry-after", ""))

@@ -12,28 +12,41 @@ from strongroom.base.errors import ChannelRefused, Unavailable
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.channel.secure import ServerChannel
+    from strongroom.transport.resumptions import Origin
 
 __all__ = ["ChannelLimits", "ChannelTable", "OpenChannel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLimits:
-    """How much a server remembers. A channel takes about 3 KiB."""
+    """How much a server remembers, and how long it waits for a client. A channel takes about 3 KiB.
+
+    ``stall_seconds`` is how long a request may bring nothing, and a client read nothing of a streamed answer.
+    ``max_resumptions`` sessions can be resumed for ``resumption_seconds`` after their evidence; 0 resumes none.
+    """
 
     max_channels: int = 20_000
     unconfirmed_seconds: float = 120.0  # from the answer to the first request; the client verifies in between
     idle_seconds: float = 15 * 60.0
     lifetime_seconds: float = 60 * 60.0
+    stall_seconds: float = 60.0
+    max_resumptions: int = 20_000
+    resumption_seconds: float = 24 * 60 * 60.0
 
 
 @dataclass(slots=True, kw_only=True)
 class OpenChannel:
-    """A channel and what the service inside remembers about it (``state``), for as long as it lives."""
+    """A channel and what the service inside remembers about it (``state``), for as long as it lives.
+
+    ``shared_key`` is the label of the shared key that opened it; ``origin`` is set for a channel that can be resumed.
+    """
 
     channel: ServerChannel
     opened: float
     used: float
     state: dict[str, object] = field(default_factory=dict)
+    shared_key: str | None = None
+    origin: Origin | None = None
 
 
 class ChannelTable:
@@ -58,12 +71,14 @@ class ChannelTable:
         with self._lock:
             self._make_room(self._clock.monotonic())
 
-    def add(self, channel: ServerChannel) -> None:
+    def add(self, channel: ServerChannel, *, shared_key: str | None = None, origin: Origin | None = None) -> None:
         """Remember a channel; raises ``Unavailable`` when there are too many live ones."""
         now = self._clock.monotonic()
         with self._lock:
             self._make_room(now)
-            self._unconfirmed[channel.channel_id] = OpenChannel(channel=channel, opened=now, used=now)
+            self._unconfirmed[channel.channel_id] = OpenChannel(
+                channel=channel, opened=now, used=now, shared_key=shared_key, origin=origin
+            )
 
     def find(self, channel_id: bytes) -> OpenChannel:
         """Find a live channel, or raise ``ChannelRefused``: the client then starts again by itself.
@@ -79,14 +94,18 @@ class ChannelTable:
                 raise ChannelRefused("this instance does not know the channel", hint="attest again")
             return found
 
-    def touch(self, entry: OpenChannel) -> None:
-        """Note that a request opened in the channel just now: it is confirmed, and not idle."""
+    def touch(self, entry: OpenChannel) -> bool:
+        """Note that a request opened in the channel just now: it is confirmed, and not idle.
+
+        Gives whether it was the first one.
+        """
         channel_id = entry.channel.channel_id
         with self._lock:
             entry.used = self._clock.monotonic()
-            self._unconfirmed.pop(channel_id, None)
+            first = self._unconfirmed.pop(channel_id, None) is not None
             self._confirmed[channel_id] = entry
             self._confirmed.move_to_end(channel_id)
+            return first
 
     def _expired(self, entry: OpenChannel, now: float) -> bool:
         idle = self._limits.idle_seconds if entry.channel.confirmed else self._limits.unconfirmed_seconds

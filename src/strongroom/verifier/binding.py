@@ -8,7 +8,8 @@ keys, so whoever holds the channel's other end is the enclave that the evidence 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import AppraisalRefused
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
     from strongroom.verifier.policy import AppraisalPolicy
     from strongroom.verifier.result import AttestationResult
 
-__all__ = ["CLAIMS_SIGNATURE_LABEL", "AttestedPeer", "SessionProof", "attest_peer", "batch_leaf"]
+__all__ = [
+    "CLAIMS_SIGNATURE_LABEL",
+    "AttestedPeer",
+    "ResumptionProof",
+    "SessionProof",
+    "attest_peer",
+    "batch_leaf",
+    "check_resumable",
+    "resume_peer",
+]
 
 CLAIMS_SIGNATURE_LABEL: Final = "strongroom claims signature v1"
 _LEAF_LABEL: Final = b"strongroom leaf 1"
@@ -65,7 +75,8 @@ class AttestedPeer:
     """The other end of one channel, proven. ``sync``, ``leases`` and ``client`` accept nothing less.
 
     ``deployment`` is SHA-256 of the deployment key; ``deployment_pinned`` tells whether it was expected or is seen
-    for the first time. ``expires_at_ms`` is the earliest end of anything the verdict rests on.
+    for the first time. ``expires_at_ms`` is the earliest end of anything the verdict rests on. ``attested_at_ms`` is
+    when the evidence was appraised; ``resumed`` tells that this was for an earlier session, which ``session`` resumes.
     """
 
     result: AttestationResult
@@ -79,6 +90,74 @@ class AttestedPeer:
     batch_size: int
     attested_at_ms: int
     expires_at_ms: int
+    resumed: bool = False
+
+    def age(self, at: datetime) -> timedelta:
+        """Give how long ago the evidence was appraised."""
+        return timedelta(milliseconds=int(at.timestamp() * 1000) - self.attested_at_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumptionProof:
+    """What the other end said when it showed that it is the instance of an earlier verdict.
+
+    ``session`` is the new transcript hash. ``collateral_digest`` is of the collateral that the instance would show
+    today, ``verdict_collateral_digest`` of the one that the verdict rests on.
+    """
+
+    session: bytes
+    deployment: bytes
+    epoch: int
+    collateral_digest: bytes
+    verdict_collateral_digest: bytes
+
+
+def check_resumable(
+    peer: AttestedPeer, *, policy_digest: bytes, expected_deployment: bytes | None, max_age: timedelta, at: datetime
+) -> None:
+    """Raise ``AppraisalRefused`` unless this verdict may be repeated: steps 12.1 to 12.4, all of them."""
+    if findings := _repeatable(peer, policy_digest, expected_deployment, max_age, at):
+        raise AppraisalRefused(findings)
+
+
+def resume_peer(
+    peer: AttestedPeer,
+    proof: ResumptionProof,
+    *,
+    policy_digest: bytes,
+    expected_deployment: bytes | None,
+    max_age: timedelta,
+    at: datetime,
+) -> AttestedPeer:
+    """Repeat a verdict for a session that the same instance resumed, with the verdict's own time; or refuse.
+
+    The caller has checked that the other end holds the earlier session's key. ``AppraisalRefused`` has the findings
+    of steps 12.1 to 12.6.
+    """
+    findings = _repeatable(peer, policy_digest, expected_deployment, max_age, at)
+    if not equal(proof.deployment, peer.deployment) or proof.epoch != peer.epoch:
+        findings.append(
+            Finding(
+                check=Check.DEPLOYMENT,
+                message="the instance is of another deployment or epoch by now",
+                section="attested-channel 12.5",
+                expected=f"{peer.deployment.hex()}, epoch {peer.epoch}",
+                actual=f"{proof.deployment.hex()}, epoch {proof.epoch}",
+            )
+        )
+    if not equal(proof.collateral_digest, proof.verdict_collateral_digest):
+        findings.append(
+            Finding(
+                check=Check.REVOCATION,
+                message="the instance has other collateral than the verdict rests on",
+                section="attested-channel 12.6",
+                expected=proof.verdict_collateral_digest.hex(),
+                actual=proof.collateral_digest.hex(),
+            )
+        )
+    if findings:
+        raise AppraisalRefused(findings)
+    return replace(peer, session=proof.session, resumed=True)
 
 
 def attest_peer(
@@ -254,3 +333,52 @@ def _machine(signed: SignedInstanceCertificate, result: AttestationResult) -> li
             actual=quoted.hex(),
         )
     ]
+
+
+def _repeatable(
+    peer: AttestedPeer, policy_digest: bytes, expected: bytes | None, max_age: timedelta, at: datetime
+) -> list[Finding]:
+    """Steps 12.1 to 12.4: the verdict was made under today's terms, and is neither too old nor at its end."""
+    findings = []
+    if not equal(peer.result.policy_digest, policy_digest):
+        findings.append(
+            Finding(
+                check=Check.CONFIGURATION,
+                message="the verdict was made under another policy",
+                section="attested-channel 12.1",
+                expected=policy_digest.hex(),
+                actual=peer.result.policy_digest.hex(),
+            )
+        )
+    if expected is not None and not equal(peer.deployment, expected):
+        findings.append(
+            Finding(
+                check=Check.DEPLOYMENT,
+                message="the verdict is about another deployment than the one expected",
+                section="attested-channel 12.2",
+                expected=expected.hex(),
+                actual=peer.deployment.hex(),
+            )
+        )
+    age = peer.age(at)
+    if not timedelta(0) <= age <= max_age:
+        findings.append(
+            Finding(
+                check=Check.FRESHNESS,
+                message="the verdict is too old to be repeated",
+                section="attested-channel 12.3",
+                expected=f"at most {max_age.total_seconds():.0f} s old",
+                actual=f"{age.total_seconds():.0f} s",
+            )
+        )
+    if int(at.timestamp() * 1000) >= peer.expires_at_ms:
+        findings.append(
+            Finding(
+                check=Check.EXPIRY,
+                message="something that the verdict rests on has ended",
+                section="attested-channel 12.4",
+                expected=f"before {peer.expires_at_ms}",
+                actual=str(int(at.timestamp() * 1000)),
+            )
+        )
+    return findings

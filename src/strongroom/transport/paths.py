@@ -1,0 +1,27 @@
+"""Where a service listens and how its messages are labelled, for both ends (docs/spec/attested-channel.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "CONTENT_TYPE",
+    "EXCHANGE_PATH",
+    "HEALTH_PATH",
+    "KEYED_PATH",
+    "MESSAGE_PATH",
+    "STREAM_FROM_BYTES",
+    "STREAM_PATH",
+    "STREAM_TYPE",
+]
+
+EXCHANGE_PATH: Final = "/strongroom/v1/exchange"
+KEYED_PATH: Final = "/strongroom/v1/keyed-exchange"
+MESSAGE_PATH: Final = "/strongroom/v1/message"
+STREAM_PATH: Final = "/strongroom/v1/stream"
+HEALTH_PATH: Final = "/strongroom/v1/health"
+CONTENT_TYPE: Final = "application/vnd.strongroom.channel"
+STREAM_TYPE: Final = "application/vnd.strongroom.stream"
+
+STREAM_FROM_BYTES: Final = 1024 * 1024
+"""A body above this is streamed where both ends can; below it, one box holds the whole message."""
