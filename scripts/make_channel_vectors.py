@@ -1,8 +1,8 @@
 """Write the vectors of the attested channel: tests/vectors/strongroom/channel.json (docs/spec/attested-channel.md).
 
 Everything is drawn from fixed seeds, and written by the code that runs, with one exception: HPKE draws its own
-randomness, so the sealed secret is recorded once and only opened after that. ``--renew-sealed-secret`` records
-another one; ``--check`` compares the file with what would be written and ends with 1 when they differ.
+randomness, so sealed secrets are recorded once and only opened after that. ``--renew-sealed-secrets`` records others;
+``--check`` compares the file with what would be written and ends with 1 when they differ.
 
 All byte strings are hexadecimal. Every key in here is public and protects nothing.
 """
@@ -14,10 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from strongroom.base import canonical
 from strongroom.channel.bhttp import BinaryRequest, BinaryResponse
+from strongroom.channel.keyed import KeyedCore, KeyedMode, KeyedRequest, hpke_info_of, keyed_schedule, proof_of
 from strongroom.channel.messages import EVIDENCE_SGX_DCAP_3, SUITE_1, AnswerCore, Attestation, ClientHello, ServerAnswer
 from strongroom.channel.schedule import KeySchedule, hpke_info, transcript_hash
 from strongroom.channel.secure import ClientChannel, ServerChannel
+from strongroom.channel.shared_key import SharedKey
 from strongroom.crypto.hashing import sha256
 from strongroom.crypto.hpke import HpkePrivateKey, seal_to
 from strongroom.crypto.merkle import MerkleTree
@@ -41,8 +44,12 @@ def seed(name: str, length: int = 32) -> bytes:
     return b"".join(blocks)[:length]
 
 
-def vectors(sealed_secret: bytes | None) -> dict[str, object]:
-    """Compute every vector. Without ``sealed_secret`` a new one is sealed."""
+Recorded = dict[str, bytes]
+"""The sealed secrets that are in the file already, by the section that they are of."""
+
+
+def vectors(recorded: Recorded) -> dict[str, object]:
+    """Compute every vector. Secrets that are not ``recorded`` are sealed anew."""
     mlkem_seed, x25519_key = seed("ML-KEM-768 seed", 64), seed("X25519 private key")
     client_key = HpkePrivateKey.from_seeds(mlkem_seed, x25519_key)
     deployment_key = SigningKey.from_seed(seed("deployment key"))
@@ -58,10 +65,7 @@ def vectors(sealed_secret: bytes | None) -> dict[str, object]:
         known_collateral=(seed("known collateral"),),
     )
     hello = fields.to_bytes()
-    if sealed_secret is None:
-        sealed_secret = seal_to(client_key.public, secret, hpke_info(hello))
-    if client_key.open(sealed_secret, hpke_info(hello)) != secret:
-        raise SystemExit("the recorded secret is not the one of these vectors")
+    sealed_secret = _sealed(recorded.get("hpke"), client_key, secret, hpke_info(hello))
     core = AnswerCore(
         suite=SUITE_1,
         evidence_kind=EVIDENCE_SGX_DCAP_3,
@@ -146,7 +150,118 @@ def vectors(sealed_secret: bytes | None) -> dict[str, object]:
         },
         "answer": {"evidence": EVIDENCE.hex(), "index": 0, "answer": answer.to_bytes().hex()},
         "messages": _messages(keys),
+        "stream": _stream(keys),
+        "resumption": _keyed(
+            recorded.get("resumption"),
+            KeyedMode.RESUMPTION,
+            KeySchedule.resumption_of(keys.further),
+            deployment=sha256(deployment_key.public),
+            collateral_digest=sha256(COLLATERAL),
+        ),
+        "shared_key": _shared_key(recorded.get("shared_key"), sha256(deployment_key.public)),
     }
+
+
+def _sealed(recorded: bytes | None, key: HpkePrivateKey, secret: bytes, info: bytes) -> bytes:
+    sealed = seal_to(key.public, secret, info) if recorded is None else recorded
+    if key.open(sealed, info) != secret:
+        raise SystemExit("a recorded secret is not the one of these vectors")
+    return sealed
+
+
+def _stream(keys: KeySchedule) -> dict[str, object]:
+    """Stream a request in three frames, answered by two; the next free number of the messages is 2."""
+    client, server = ClientChannel(keys), ServerChannel(keys)
+    for _ in range(2):
+        client.seal_request(b"")
+    number, head, sealer = client.begin_stream()
+    request = BinaryRequest(
+        method=b"PUT", scheme=b"https", authority=b"store.example", path=b"/v1/big", headers=(), content=b"one "
+    ).to_bytes()
+    contents = [request, b"two ", b"three"]
+    frames = [sealer.frame(content, last=content is contents[-1]) for content in contents]
+    response = BinaryResponse(status=200, headers=((b"x-size", b"13"),), content=b"").to_bytes()
+    answering = server.answer_stream(number)
+    answers = [answering.frame(response), answering.frame(b"", last=True)]
+    broken = server.answer_stream(number + 1).broken_off()
+    return {
+        "further": keys.further.hex(),
+        "request_number": number,
+        "request_key": KeySchedule.stream_key(keys.further, "request", number).hex(),
+        "answer_key": KeySchedule.stream_key(keys.further, "answer", number).hex(),
+        "contents": [content.hex() for content in contents],
+        "sealed_request": (head + b"".join(frames)).hex(),
+        "answer_contents": [response.hex(), ""],
+        "sealed_answer": b"".join(answers).hex(),
+        "broken_off": {"request_number": number + 1, "sealed_answer": broken.hex()},
+    }
+
+
+def _keyed(
+    recorded: bytes | None,
+    mode: KeyedMode,
+    key: tuple[bytes, bytes],
+    *,
+    deployment: bytes,
+    collateral_digest: bytes | None,
+) -> dict[str, object]:
+    """Make a keyed exchange by hand: the code draws its own keys and secrets, these have to be the same each time."""
+    key_id, secret_key = key
+    mlkem_seed, x25519_key = seed(f"{mode} ML-KEM-768 seed", 64), seed(f"{mode} X25519 private key")
+    private = HpkePrivateKey.from_seeds(mlkem_seed, x25519_key)
+    hello = canonical.encode(
+        {
+            "version": 1,
+            "mode": str(mode),
+            "suites": [SUITE_1],
+            "key_id": key_id,
+            "nonce": seed(f"{mode} nonce"),
+            "kem_key": private.public,
+        }
+    )
+    request = canonical.encode({"hello": hello, "proof": proof_of(mode, secret_key, hello)})
+    parsed = KeyedRequest.from_bytes(request)
+    if not parsed.is_proven_by(secret_key):
+        raise SystemExit("the request does not prove its key")
+    secret = seed(f"{mode} s")
+    sealed = _sealed(recorded, private, secret, hpke_info_of(request))
+    core = KeyedCore(
+        mode=mode,
+        suite=SUITE_1,
+        sealed_secret=sealed,
+        deployment=deployment,
+        epoch=EPOCH,
+        collateral_digest=collateral_digest,
+    ).to_bytes()
+    keys = keyed_schedule(secret_key, secret, request, core)
+    return {
+        "key_id": key_id.hex(),
+        "key": secret_key.hex(),
+        "mlkem_seed": mlkem_seed.hex(),
+        "x25519_private_key": x25519_key.hex(),
+        "nonce": parsed.nonce.hex(),
+        "hello": hello.hex(),
+        "proof": parsed.proof.hex(),
+        "request": request.hex(),
+        "info": hpke_info_of(request).hex(),
+        "sealed": sealed.hex(),
+        "s": secret.hex(),
+        "epoch": EPOCH,
+        "core": core.hex(),
+        "h": keys.transcript.hex(),
+        "server_confirmation": keys.server_confirmation.hex(),
+        "client_to_server": keys.client_to_server.hex(),
+        "server_to_client": keys.server_to_client.hex(),
+        "channel_id": keys.channel_id.hex(),
+        "further": keys.further.hex(),
+        "answer": canonical.encode({"core": core, "confirmation": keys.server_confirmation}).hex(),
+    }
+
+
+def _shared_key(recorded: bytes | None, deployment: bytes) -> dict[str, object]:
+    key = SharedKey(label="backup of vaults", deployment=deployment, epoch=EPOCH, secret=seed("shared secret"))
+    exchange = _keyed(recorded, KeyedMode.SHARED_KEY, key.derive(), deployment=deployment, collateral_digest=None)
+    return {"label": key.label, "secret": key.secret.hex(), **exchange}
 
 
 def _claims(deployment_key: SigningKey, instance_key: SigningKey, leaves: Sequence[bytes]) -> Claims:
@@ -206,21 +321,23 @@ def _messages(keys: KeySchedule) -> list[dict[str, object]]:
     return shown
 
 
-def recorded_secret() -> bytes | None:
-    """Give the sealed secret in the file, if there is a file."""
+def recorded_secrets() -> Recorded:
+    """Give the sealed secrets in the file, if there is a file."""
     if not FILE.exists():
-        return None
-    return bytes.fromhex(json.loads(FILE.read_text())["hpke"]["sealed"])
+        return {}
+    shown = json.loads(FILE.read_text())
+    sections = [name for name in ("hpke", "resumption", "shared_key") if name in shown]
+    return {name: bytes.fromhex(shown[name]["sealed"]) for name in sections}
 
 
-def text(sealed_secret: bytes | None) -> str:
+def text(recorded: Recorded) -> str:
     """Give what the file has to hold."""
-    return json.dumps(vectors(sealed_secret), indent=1) + "\n"
+    return json.dumps(vectors(recorded), indent=1) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write or check the file."""
-    expected = text(None if "--renew-sealed-secret" in arguments else recorded_secret())
+    expected = text({} if "--renew-sealed-secrets" in arguments else recorded_secrets())
     if "--check" in arguments:
         if not FILE.exists() or FILE.read_text() != expected:
             print(f"{FILE.name} is not what this code writes", file=sys.stderr)

@@ -32,6 +32,9 @@ __all__ = [
     "KeyedMode",
     "KeyedRequest",
     "ServerKeyedExchange",
+    "hpke_info_of",
+    "keyed_schedule",
+    "proof_of",
 ]
 
 MAX_KEYED_REQUEST_BYTES: Final = MAX_HELLO_BYTES
@@ -91,7 +94,7 @@ class KeyedRequest:
 
     def is_proven_by(self, key: bytes) -> bool:
         """Tell whether whoever made the request had ``key``."""
-        return equal(_proof(self.mode, key, self.hello), self.proof)
+        return equal(proof_of(self.mode, key, self.hello), self.proof)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +159,7 @@ class ClientKeyedExchange:
                 "kem_key": self._private.public,
             }
         )
-        self.request = canonical.encode({"hello": hello, "proof": _proof(mode, key, hello)})
+        self.request = canonical.encode({"hello": hello, "proof": proof_of(mode, key, hello)})
 
     def finish(self, answer: bytes) -> tuple[KeyedCore, KeySchedule]:
         """Give what the server said and the session's keys; ``KeyMismatch`` unless the server had the key too.
@@ -174,12 +177,12 @@ class ClientKeyedExchange:
         if core.suite != SUITE_1 or core.mode != self._mode:
             raise MalformedMessage("the answer chose something that was not offered", path="keyed answer")
         try:
-            secret = private.open(core.sealed_secret, _hpke_info(self.request))
+            secret = private.open(core.sealed_secret, hpke_info_of(self.request))
         except OpenFailed:
             raise KeyMismatch from None
         if len(secret) != SECRET_BYTES:
             raise MalformedMessage("the sealed secret has a wrong length", path="keyed answer")
-        keys = _keys(self._key, secret, self.request, encoded)
+        keys = keyed_schedule(self._key, secret, self.request, encoded)
         if not equal(keys.server_confirmation, confirmation):
             raise KeyMismatch
         return core, keys
@@ -195,7 +198,7 @@ class ServerKeyedExchange:
             raise MalformedMessage("no suite in common", path="keyed hello")
         secret = os.urandom(SECRET_BYTES)
         try:
-            sealed = seal_to(request.kem_key, secret, _hpke_info(request.encoded))
+            sealed = seal_to(request.kem_key, secret, hpke_info_of(request.encoded))
         except InvalidPublicKey:
             raise MalformedMessage("not a key of MLKEM768-X25519", path="keyed hello") from None
         core = KeyedCore(
@@ -206,7 +209,7 @@ class ServerKeyedExchange:
             epoch=epoch,
             collateral_digest=collateral_digest,
         ).to_bytes()
-        self._keys = _keys(key, secret, request.encoded, core)
+        self._keys = keyed_schedule(key, secret, request.encoded, core)
         self.answer = canonical.encode({"core": core, "confirmation": self._keys.server_confirmation})
 
     def channel(self) -> ServerChannel:
@@ -222,14 +225,17 @@ def _mode(fields: Fields) -> KeyedMode:
         raise fields.fail("field 'mode' is not a mode of the keyed exchange") from None
 
 
-def _proof(mode: KeyedMode, key: bytes, hello: bytes) -> bytes:
+def proof_of(mode: KeyedMode, key: bytes, hello: bytes) -> bytes:
+    """Prove to have ``key``, for this hello and this mode (section 11)."""
     return hkdf(key, f"strongroom v1 {mode} asks".encode() + sha256(hello))
 
 
-def _hpke_info(request: bytes) -> bytes:
+def hpke_info_of(request: bytes) -> bytes:
+    """Bind the sealed secret to the request that asked for it."""
     return b"strongroom v1 keyed hello" + sha256(request)
 
 
-def _keys(key: bytes, secret: bytes, request: bytes, core: bytes) -> KeySchedule:
+def keyed_schedule(key: bytes, secret: bytes, request: bytes, core: bytes) -> KeySchedule:
+    """Derive the session's keys from the key that was there, the fresh secret, and both messages."""
     transcript = sha256(canonical.encode(["strongroom v1 keyed transcript", request, core]))
     return KeySchedule.derive(mix(key, secret, transcript), transcript)

@@ -19,10 +19,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from strongroom.base.errors import MalformedMessage
 from strongroom.channel.bhttp import BinaryRequest, BinaryResponse
+from strongroom.channel.keyed import KeyedCore, KeyedMode, KeyedRequest, keyed_schedule
 from strongroom.channel.messages import ServerAnswer
 from strongroom.channel.schedule import KeySchedule
-from strongroom.channel.secure import ClientChannel, ServerChannel
+from strongroom.channel.secure import STREAM_HEAD_BYTES, ClientChannel, ServerChannel
+from strongroom.channel.shared_key import SharedKey
+from strongroom.channel.stream import FrameReader
 from strongroom.crypto.hpke import HpkePrivateKey
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +48,7 @@ def script() -> ModuleType:
 
 def test_the_code_writes_these_vectors() -> None:
     module = script()
-    assert module.FILE.read_text() == module.text(module.recorded_secret())
+    assert module.FILE.read_text() == module.text(module.recorded_secrets())
     assert module.main(["--check"]) == 0
 
 
@@ -75,6 +79,44 @@ def test_the_recorded_messages_open() -> None:
         assert BinaryResponse.from_bytes(answer).status == 200
 
 
+def test_the_recorded_stream_opens() -> None:
+    shown = V["stream"]
+    keys = KeySchedule.derive(raw("keys", "s"), raw("keys", "h"))
+    client, server = ClientChannel(keys), ServerChannel(keys)
+    request = raw("stream", "sealed_request")
+    first, *others = FrameReader("request").feed(request[STREAM_HEAD_BYTES:])
+    number, content, opener = server.open_stream(request[:STREAM_HEAD_BYTES], first)
+    assert number == shown["request_number"]
+    assert [content.hex(), *(opener.open(box).hex() for box in others)] == shown["contents"]
+    opener.finish()
+    opener = client.answer_stream(number)
+    boxes = FrameReader("answer").feed(raw("stream", "sealed_answer"))
+    assert [opener.open(box).hex() for box in boxes] == shown["answer_contents"]
+    opener.finish()
+    broken = shown["broken_off"]
+    (box,) = FrameReader("answer").feed(bytes.fromhex(broken["sealed_answer"]))
+    with pytest.raises(MalformedMessage, match="broke the stream off"):
+        client.answer_stream(broken["request_number"]).open(box)
+
+
+@pytest.mark.parametrize("section", ["resumption", "shared_key"])
+def test_the_recorded_keyed_exchange_opens(section: str) -> None:
+    key = HpkePrivateKey.from_seeds(raw(section, "mlkem_seed"), raw(section, "x25519_private_key"))
+    request = KeyedRequest.from_bytes(raw(section, "request"))
+    assert request.is_proven_by(raw(section, "key"))
+    assert not request.is_proven_by(bytes(32))
+    core = KeyedCore.from_bytes(raw(section, "core"))
+    assert (core.mode, core.epoch) == (request.mode, V[section]["epoch"])
+    secret = key.open(core.sealed_secret, raw(section, "info"))
+    keys = keyed_schedule(raw(section, "key"), secret, raw(section, "request"), raw(section, "core"))
+    assert keys.channel_id == raw(section, "channel_id")
+    if request.mode is KeyedMode.SHARED_KEY:
+        shared = SharedKey(
+            label=V[section]["label"], deployment=core.deployment, epoch=core.epoch, secret=raw(section, "secret")
+        )
+        assert shared.derive() == (raw(section, "key_id"), raw(section, "key"))
+
+
 def test_the_recorded_answer_reads() -> None:
     answer = ServerAnswer.from_bytes(raw("answer", "answer"))
     assert answer.core == raw("server", "core")
@@ -89,8 +131,12 @@ def encode(value: object) -> bytes:
 
 
 def hkdf(secret: bytes, info: bytes, length: int = 32) -> bytes:
-    extracted = hmac.new(bytes(32), secret, hashlib.sha256).digest()
-    return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()[:length]
+    extracted = hmac.digest(bytes(32), secret, hashlib.sha256)
+    block, okm = b"", b""
+    for count in range(1, -(-length // 32) + 1):
+        block = hmac.digest(extracted, block + info + bytes([count]), hashlib.sha256)
+        okm += block
+    return okm[:length]
 
 
 def sha256(data: bytes) -> bytes:
@@ -240,3 +286,94 @@ def test_section_7_messages() -> None:
         )
         assert (own_number + box).hex() == message["sealed_answer"]
         assert len(bytes.fromhex(message["request"])) % 256 == len(bytes.fromhex(message["answer"])) % 256 == 0
+
+
+def test_section_10_further_keys_and_streams() -> None:
+    shown = V["stream"]
+    further = hkdf(raw("keys", "s"), b"strongroom v1 further keys" + raw("keys", "h"))
+    assert further == raw("stream", "further")
+    number = shown["request_number"].to_bytes(8, "big")
+    keys = {name: hkdf(further, f"strongroom v1 stream {name}".encode() + number) for name in ("request", "answer")}
+    assert keys["request"] == raw("stream", "request_key")
+    assert keys["answer"] == raw("stream", "answer_key")
+
+    def frames(key: bytes, contents: list[bytes], last: bytes = b"\x01") -> bytes:
+        stream = b""
+        for place, content in enumerate(contents):
+            inner = (last if place == len(contents) - 1 else b"\x00") + len(content).to_bytes(4, "big") + content
+            inner += bytes(-len(inner) % 256)
+            box = AESGCM(key).encrypt(place.to_bytes(12, "big"), inner, b"strongroom v1 frame")
+            stream += len(box).to_bytes(4, "big") + box
+        return stream
+
+    contents = [bytes.fromhex(content) for content in shown["contents"]]
+    assert raw("keys", "channel_id") + number + frames(keys["request"], contents) == raw("stream", "sealed_request")
+    contents = [bytes.fromhex(content) for content in shown["answer_contents"]]
+    assert frames(keys["answer"], contents) == raw("stream", "sealed_answer")
+    broken = shown["broken_off"]
+    key = hkdf(further, b"strongroom v1 stream answer" + broken["request_number"].to_bytes(8, "big"))
+    assert frames(key, [b""], last=b"\x02").hex() == broken["sealed_answer"]
+
+
+def salted(secret: bytes, info: bytes, salt: bytes) -> bytes:
+    """HKDF-SHA-256 for one block, with a salt (RFC 5869)."""
+    extracted = hmac.digest(salt, secret, hashlib.sha256)
+    return hmac.digest(extracted, info + b"\x01", hashlib.sha256)
+
+
+@pytest.mark.parametrize(("section", "mode"), [("resumption", "resumption"), ("shared_key", "shared-key")])
+def test_section_11_keyed_exchange(section: str, mode: str) -> None:
+    key = HpkePrivateKey.from_seeds(raw(section, "mlkem_seed"), raw(section, "x25519_private_key"))
+    hello = encode(
+        {
+            "version": 1,
+            "mode": mode,
+            "suites": [1],
+            "key_id": raw(section, "key_id"),
+            "nonce": raw(section, "nonce"),
+            "kem_key": key.public,
+        }
+    )
+    assert hello == raw(section, "hello")
+    proof = hkdf(raw(section, "key"), b"strongroom v1 " + mode.encode() + b" asks" + sha256(hello))
+    request = encode({"hello": hello, "proof": proof})
+    assert request == raw(section, "request")
+    assert len(request) <= 4096
+    assert raw(section, "info") == b"strongroom v1 keyed hello" + sha256(request)
+    core = encode(
+        {
+            "version": 1,
+            "mode": mode,
+            "suite": 1,
+            "sealed_secret": raw(section, "sealed"),
+            "deployment": raw("server", "deployment"),
+            "epoch": V[section]["epoch"],
+            "collateral_digest": raw("server", "collateral_digest") if mode == "resumption" else None,
+        }
+    )
+    assert core == raw(section, "core")
+    h = sha256(encode(["strongroom v1 keyed transcript", request, core]))
+    assert h == raw(section, "h")
+    mixed = salted(raw(section, "s"), b"strongroom v1 mix" + h, raw(section, "key"))
+    labels = {
+        "server_confirmation": b"server confirms",
+        "client_to_server": b"client to server",
+        "server_to_client": b"server to client",
+        "further": b"further keys",
+    }
+    for name, label in labels.items():
+        assert hkdf(mixed, b"strongroom v1 " + label + h) == raw(section, name)
+    assert hkdf(mixed, b"strongroom v1 channel id" + h, 16) == raw(section, "channel_id")
+    assert encode({"core": core, "confirmation": raw(section, "server_confirmation")}) == raw(section, "answer")
+
+
+def test_section_12_key_of_a_session() -> None:
+    both = hkdf(raw("stream", "further"), b"strongroom v1 resumption", 48)
+    assert (both[:16], both[16:]) == (raw("resumption", "key_id"), raw("resumption", "key"))
+
+
+def test_section_13_key_of_a_purpose() -> None:
+    shown = V["shared_key"]
+    context = encode([shown["label"], raw("server", "deployment"), shown["epoch"]])
+    both = hkdf(raw("shared_key", "secret"), b"strongroom v1 shared key" + context, 48)
+    assert (both[:16], both[16:]) == (raw("shared_key", "key_id"), raw("shared_key", "key"))
