@@ -9,7 +9,6 @@ path validators want web-server certificates, which these are not. Whatever the 
 from __future__ import annotations
 
 import binascii
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -65,8 +64,9 @@ _BIT_STRING: Final = 0x03
 _SET: Final = 0x31
 _TEXT_TAGS: Final = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String: all of them UTF-8
 _COMMON_NAME: Final = der.oid("2.5.4.3")
-# possessive, one white space after the marker: no text makes it try again, so its time is linear
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]++)-----END CERTIFICATE-----", re.ASCII)
+_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_END: Final = b"-----END CERTIFICATE-----"
+_WHITE_SPACE: Final = b" \t\r\n\x0b\x0c"
 _ALGORITHM: Final = ec.ECDSA(SHA256())
 
 
@@ -76,9 +76,10 @@ class Certificate:
 
     ``subject`` and ``issuer`` are the names' DER exactly as signed; ``spki`` is the SubjectPublicKeyInfo's. ``ca`` and
     ``path_length`` are basicConstraints (``None`` when the extension is absent); ``key_usages`` holds the names of
-    RFC 5280 (``keyCertSign``) or is ``None``; ``extensions`` maps an OID to the extension's value;
-    ``critical_extensions`` are the OIDs marked critical. ``ecdsa_p256_sha256`` tells whether the key is on P-256
-    *and* both algorithm fields name ECDSA with SHA-256; no signature of another kind is ever verified.
+    RFC 5280 (``keyCertSign``) or is ``None``; ``extensions`` maps an OID that is not one of RFC 5280 to the extension's
+    value; ``critical_extensions`` are all OIDs marked critical. ``key`` is ``None`` when it is not on P-256.
+    ``ecdsa_p256_sha256`` tells whether it is *and* both algorithm fields name ECDSA with SHA-256; no signature of
+    another kind is ever verified.
     """
 
     der: bytes = field(repr=False)
@@ -89,6 +90,8 @@ class Certificate:
     common_name: str
     issuer_common_name: str
     spki: bytes = field(repr=False)
+    key: EcdsaPublicKey | None = field(repr=False, compare=False)
+    subject_key_id: bytes | None = field(repr=False)
     not_before: datetime
     not_after: datetime
     ca: bool | None
@@ -114,7 +117,7 @@ class Certificate:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Tell whether a DER signature over ``message`` is this certificate's key's (ECDSA P-256, SHA-256)."""
-        return self.ecdsa_p256_sha256 and verify_signature(self.spki, message, signature)
+        return self.ecdsa_p256_sha256 and self.key is not None and _verify(self.key, message, signature)
 
     def signed(self, subject: Certificate | RevocationList) -> bool:
         """Tell whether this certificate's key made the signature of another certificate or of a CRL."""
@@ -171,12 +174,16 @@ def split_pem(data: bytes, *, path: str) -> tuple[bytes, ...]:
     """
     if len(data) > MAX_CHAIN_BYTES:
         raise MalformedCollateral(f"{len(data)} bytes, at most {MAX_CHAIN_BYTES} are read", path=path)
-    blocks = list(_PEM.finditer(data))
+    before, *blocks = data.split(_BEGIN)
     if not 1 <= len(blocks) <= _MAX_CHAIN_LENGTH:
         raise MalformedCollateral(f"{len(blocks)} PEM certificates, not 1 to {_MAX_CHAIN_LENGTH}", path=path)
-    if _PEM.sub(b"", data).strip(b" \t\r\n\0"):
-        raise MalformedCollateral("something else than PEM certificates", path=path)
-    return tuple(_base64(block[1], path) for block in blocks)
+    bodies = []
+    for block in blocks:
+        body, end, after = block.partition(_END)
+        if not end or body[:1].strip(_WHITE_SPACE) or (before + after).strip(_WHITE_SPACE + b"\0"):
+            raise MalformedCollateral("something else than PEM certificates", path=path)
+        bodies.append(_base64(body, path))
+    return tuple(bodies)
 
 
 def pem(certificates: Iterable[bytes]) -> bytes:
@@ -198,8 +205,10 @@ def public_key_from_spki(data: bytes) -> EcdsaPublicKey | None:
 def verify_signature(key_info: bytes, message: bytes, signature: bytes) -> bool:
     """Tell whether a DER signature is that of a SubjectPublicKeyInfo's key (ECDSA P-256, SHA-256)."""
     key = public_key_from_spki(key_info)
-    if key is None:
-        return False
+    return key is not None and _verify(key, message, signature)
+
+
+def _verify(key: EcdsaPublicKey, message: bytes, signature: bytes) -> bool:
     try:
         key.verify(signature, message, _ALGORITHM)
     except InvalidSignature:
@@ -323,12 +332,13 @@ def _key_usage(names: frozenset[str]) -> x509.KeyUsage:
 
 
 def _base64(text: bytes, path: str) -> bytes:
-    digits = b"".join(text.split())
+    digits = text.translate(None, delete=_WHITE_SPACE)
     try:
         data = binascii.a2b_base64(digits, strict_mode=True)
     except binascii.Error as error:
         raise MalformedCollateral(f"not base64: {error}", path=path) from error
-    if binascii.b2a_base64(data, newline=False) != digits:  # bits that belong to no byte
+    last = data[len(data) - len(data) % 3 :]
+    if last and binascii.b2a_base64(last, newline=False) != digits[-4:]:  # bits that belong to no byte
         raise MalformedCollateral("not base64 in its one form", path=path)
     return data
 
@@ -344,10 +354,12 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
     issuer = fields.tbs_reader.take_whole(der.SEQUENCE, "issuer")
     fields.tbs_reader.take(der.SEQUENCE, "validity")
     subject = fields.tbs_reader.take_whole(der.SEQUENCE, "subject")
-    key = fields.tbs_reader.take_whole(der.SEQUENCE, "SubjectPublicKeyInfo")
+    key_info = fields.tbs_reader.take_whole(der.SEQUENCE, "SubjectPublicKeyInfo")
+    key = public_key_from_spki(key_info) if key_info[2:].startswith(_P256) else None
     known = {extension.oid.dotted_string: extension for extension in loaded.extensions}
     constraints = known.get("2.5.29.19")
     basic = constraints.value if constraints and isinstance(constraints.value, x509.BasicConstraints) else None
+    key_id = known.get("2.5.29.14")
     usage = known.get("2.5.29.15")
     usages = usage.value if usage and isinstance(usage.value, x509.KeyUsage) else None
     return Certificate(
@@ -358,7 +370,9 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
         issuer=issuer,
         common_name=_common_name(subject),
         issuer_common_name=_common_name(issuer),
-        spki=key,
+        spki=key_info,
+        key=key,
+        subject_key_id=key_id.value.digest if key_id and isinstance(key_id.value, x509.SubjectKeyIdentifier) else None,
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
         ca=basic.ca if basic else None,
@@ -366,11 +380,13 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
         key_usages=frozenset(n for n, attribute in _KEY_USAGES.items() if getattr(usages, attribute))
         if usages
         else None,
-        extensions={dotted: extension.value.public_bytes() for dotted, extension in known.items()},
+        extensions={
+            dotted: extension.value.value
+            for dotted, extension in known.items()
+            if isinstance(extension.value, x509.UnrecognizedExtension)
+        },
         critical_extensions=frozenset(dotted for dotted, extension in known.items() if extension.critical),
-        ecdsa_p256_sha256=key[2:].startswith(_P256)
-        and inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256
-        and public_key_from_spki(key) is not None,
+        ecdsa_p256_sha256=key is not None and inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256,
         tbs=fields.tbs,
         signature=fields.signature,
     )

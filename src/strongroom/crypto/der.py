@@ -37,13 +37,19 @@ _MAX_LENGTH_BYTES: Final = 4
 class DerReader:
     """Reads elements one after the other; a broken rule raises ``error`` with the structure's path and the offset."""
 
-    __slots__ = ("_data", "_error", "_path", "offset")
+    __slots__ = ("_data", "_error", "_outer", "_path", "offset")
 
-    def __init__(self, data: bytes, *, path: str, error: type[Malformed]) -> None:
+    def __init__(self, data: bytes, *, path: str, error: type[Malformed], outer: DerReader | None = None) -> None:
         self._data = data
         self._path = path
         self._error = error
+        self._outer = outer
         self.offset = 0
+
+    @property
+    def path(self) -> str:
+        """Where in its structure this reader stands."""
+        return self._path if self._outer is None else f"{self._outer.path}.{self._path}"
 
     @property
     def remaining(self) -> int:
@@ -69,7 +75,7 @@ class DerReader:
 
     def enter(self, tag: int, field: str) -> DerReader:
         """Take the next element and return a reader over its contents."""
-        return DerReader(self.take(tag, field), path=f"{self._path}.{field}", error=self._error)
+        return DerReader(self.take(tag, field), path=field, error=self._error, outer=self)
 
     def number(self, field: str, *, tag: int = INTEGER, at_most: int) -> int:
         """Take a number from 0 to ``at_most`` in its shortest form."""
@@ -95,7 +101,7 @@ class DerReader:
 
     def fail(self, rule: str) -> Malformed:
         """Build the error for a broken rule at the place reached so far."""
-        return self._error(rule, path=self._path, offset=self.offset)
+        return self._error(rule, path=self.path, offset=self.offset)
 
     def _bounds(self, tag: int, field: str) -> tuple[int, int]:
         data, at = self._data, self.offset
@@ -104,6 +110,8 @@ class DerReader:
         if data[at] != tag:
             raise self.fail(f"{field} has tag {data[at]:#04x}, not {tag:#04x}")
         length, start = data[at + 1], at + 2
+        if length < 0x80 and start + length <= len(data):  # nearly all elements
+            return start, start + length
         if length & 0x80:
             width = length & 0x7F
             if not 1 <= width <= _MAX_LENGTH_BYTES or len(data) - start < width:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from strongroom.formats.quote_parts import QuoteHeader, begin
 from strongroom.formats.sgx_quote import SgxQuote
 from strongroom.formats.tee_quote import TeeQuote
 
@@ -14,5 +13,5 @@ Quote = SgxQuote | TeeQuote
 
 def parse_quote(data: bytes) -> Quote:
     """Read one quote of version 3, 4 or 5, or raise ``MalformedQuote``."""
-    header = QuoteHeader.read(begin(data))
-    return SgxQuote.from_bytes(data) if header.version == 3 else TeeQuote.from_bytes(data)
+    version = int.from_bytes(data[:2], "little")
+    return TeeQuote.from_bytes(data) if version in (4, 5) else SgxQuote.from_bytes(data)

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeGuard
 
 from strongroom.base.errors import MalformedCollateral
 from strongroom.crypto import ecdsa
@@ -24,6 +24,7 @@ __all__ = [
     "Json",
     "JsonFields",
     "SignedJson",
+    "is_short_text",
     "parse_object",
     "parse_texts",
     "write_date",
@@ -34,6 +35,7 @@ Json = bool | int | str | None | list["Json"] | dict[str, "Json"]
 
 MAX_BODY_BYTES: Final = 256 * 1024  # the largest genuine TCB info has 21 KB
 MAX_DEPTH: Final = 32
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _MAX_TEXT: Final = 256
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _SIGNATURE: Final = re.compile(r'\s*,\s*"signature"\s*:\s*"([0-9a-fA-F]{128})"\s*}\s*', re.ASCII)
@@ -104,7 +106,7 @@ class JsonFields:
     def text(self, name: str) -> str:
         """A text of at most 256 printable characters."""
         value = self._get(name)
-        if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
+        if not is_short_text(value):
             raise self.fail(f"field {name!r} is not a short printable text")
         return value
 
@@ -142,20 +144,32 @@ class JsonFields:
 
     def objects(self, name: str, *, at_most: int) -> list[JsonFields]:
         """A list of at most ``at_most`` objects."""
+        return [JsonFields(item, path=name, parent=self) for item in self.plain_objects(name, at_most=at_most)]
+
+    def plain_objects(self, name: str, *, at_most: int) -> list[dict[str, Any]]:
+        """A list of at most ``at_most`` objects as they are, for many small ones that the caller reads."""
         value = self._get(name)
         if not isinstance(value, list) or len(value) > at_most:
             raise self.fail(f"field {name!r} is not a list of at most {at_most}")
-        return [JsonFields(item, path=name, parent=self) for item in value]
+        objects = [item for item in value if isinstance(item, dict)]
+        if len(objects) != len(value):
+            raise self.fail(f"field {name!r} holds something else than objects")
+        return objects
 
     def texts(self, name: str, *, at_most: int) -> tuple[str, ...]:
         """A list of at most ``at_most`` short printable texts."""
         value = self._get(name)
         if not isinstance(value, list) or len(value) > at_most:
             raise self.fail(f"field {name!r} is not a list of at most {at_most}")
-        texts = tuple(item for item in value if isinstance(item, str) and len(item) <= _MAX_TEXT and item.isprintable())
+        texts = tuple(item for item in value if is_short_text(item))
         if len(texts) != len(value):
             raise self.fail(f"field {name!r} holds something else than short printable texts")
         return texts
+
+
+def is_short_text(value: Json) -> TypeGuard[str]:
+    """Tell whether a value is a text of at most 256 printable characters."""
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable()
 
 
 def parse_object(body: bytes, *, path: str) -> JsonFields:
@@ -176,12 +190,11 @@ def parse_texts(data: bytes, *, path: str, max_bytes: int) -> dict[str, str]:
 
 def _parse(text: str, path: str) -> Json:
     try:
-        value: Json = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_fraction, parse_int=_whole
-        )
+        value: Json = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise MalformedCollateral(f"not JSON as it is read here: {error}", path=path) from error
-    _limit_depth(value, path)
+    if not _obviously_flat(text):
+        _limit_depth(value, path)
     return value
 
 
@@ -226,6 +239,21 @@ def _whole(digits: str) -> int:
     if len(digits) > 20:
         raise ValueError("a number of more than 20 digits")
     return int(digits)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_fraction, parse_int=_whole
+)
+
+
+def _obviously_flat(text: str) -> bool:
+    """Tell whether brackets cancel out within few rounds; brackets inside of texts can only make it say no."""
+    brackets = text.encode().translate(None, delete=_NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return True
+    return False
 
 
 def _limit_depth(value: Json, path: str) -> None:

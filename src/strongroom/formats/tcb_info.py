@@ -6,13 +6,13 @@ read and kept. It does not look for a platform's level; the verifier does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.formats.pck_extension import COMPONENTS
-from strongroom.formats.signed_json import Json, parse_object, write_date, write_json
+from strongroom.formats.signed_json import Json, is_short_text, parse_object, write_date, write_json
 from strongroom.formats.tcb_levels import MAX_LEVELS, IsvSvnLevel, TcbStatus, read_advisories, read_status
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ class TcbLevel:
     advisory_ids: tuple[str, ...] = ()
     tdx_components: tuple[TcbComponent, ...] | None = None
 
-    @property
-    def order(self) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-        """What levels are sorted by, highest first: SGX components, PCESVN, TDX components."""
-        tdx = tuple(component.svn for component in self.tdx_components or ())
-        return tuple(component.svn for component in self.components), self.pce_svn, tdx
+    order: tuple[tuple[int, ...], int, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+    """What levels are sorted by, highest first: SVNs of the SGX components, PCESVN, SVNs of the TDX components."""
+
+    def __post_init__(self) -> None:
+        svns, tdx = ([item.svn for item in items] for items in (self.components, self.tdx_components or ()))
+        object.__setattr__(self, "order", (tuple(svns), self.pce_svn, tuple(tdx)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,18 +157,26 @@ def _read_level(fields: JsonFields, version: int, *, tdx: bool) -> TcbLevel:
 
 
 def _read_components(tcb: JsonFields, name: str) -> tuple[TcbComponent, ...]:
-    components = tuple(
-        _component(item.number("svn", at_most=255), item.optional_text("category"), item.optional_text("type"))
-        for item in tcb.objects(name, at_most=COMPONENTS)
-    )
+    try:
+        components = tuple(
+            _component(item["svn"], item.get("category"), item.get("type"))
+            for item in tcb.plain_objects(name, at_most=COMPONENTS)
+        )
+    except (KeyError, TypeError, ValueError):  # a field is missing, is a list or an object, or was refused
+        raise tcb.fail(f"a component in {name!r} is not an SVN from 0 to 255 with short texts") from None
     # compared pairwise later: a list of another length would silently compare fewer
     if len(components) != COMPONENTS:
         raise tcb.fail(f"{len(components)} components in {name!r}, not {COMPONENTS}")
     return components
 
 
-@lru_cache(maxsize=1024)  # a document names the same few over and over
-def _component(svn: int, category: str | None, kind: str | None) -> TcbComponent:
+@lru_cache(maxsize=1024, typed=True)  # a document names the same few over and over; typed, for True equals 1
+def _component(svn: Any, category: Any, kind: Any) -> TcbComponent:
+    if not isinstance(svn, int) or isinstance(svn, bool) or not 0 <= svn <= 255:
+        raise ValueError(svn)
+    for text in (category, kind):
+        if text is not None and not is_short_text(text):
+            raise ValueError(text)
     return TcbComponent(svn=svn, category=category, kind=kind)
 
 

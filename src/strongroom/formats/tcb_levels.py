@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from strongroom.formats.signed_json import Json, write_date
@@ -90,6 +91,11 @@ def read_advisories(fields: JsonFields) -> tuple[str, ...]:
     if "advisoryIDs" not in fields:
         return ()
     advisories = fields.texts("advisoryIDs", at_most=_MAX_ADVISORIES)
-    if not all(_ADVISORY.fullmatch(advisory) for advisory in advisories):
+    if not all(map(_is_advisory, advisories)):
         raise fields.fail("an advisory id holds something else than letters, digits, dots, dashes")
     return advisories
+
+
+@lru_cache(maxsize=1024)  # a document names the same few over and over
+def _is_advisory(text: str) -> bool:
+    return _ADVISORY.fullmatch(text) is not None

@@ -87,20 +87,18 @@ def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kin
         issuer = chain[min(position + 1, len(chain) - 1)]
         if inquiry.first_sight(certificate, issuer):
             _judge_certificate(inquiry, certificate, issuer)
-        inquiry.require(
-            _may(certificate, _ca_certificates_below(position, kind)),
-            Check.CHAIN,
-            "2.5",
-            f"certificate {label(certificate)} may not be used in its place",
+        if not _may(certificate, _ca_certificates_below(position, kind)):
+            inquiry.object(Check.CHAIN, "2.5", f"certificate {label(certificate)} may not be used in its place")
+        unknown = certificate.critical_extensions - (
+            _UNDERSTOOD_OF_PCK if kind is Kind.PCK and not position else _UNDERSTOOD
         )
-        understood = _UNDERSTOOD_OF_PCK if kind is Kind.PCK and not position else _UNDERSTOOD
-        inquiry.require(
-            certificate.critical_extensions <= understood,
-            Check.CHAIN,
-            "2.8",
-            f"certificate {label(certificate)} has a critical extension that is not understood",
-            actual=", ".join(sorted(certificate.critical_extensions - understood)),
-        )
+        if unknown:
+            inquiry.object(
+                Check.CHAIN,
+                "2.8",
+                f"certificate {label(certificate)} has a critical extension that is not understood",
+                actual=", ".join(sorted(unknown)),
+            )
     _judge_names(inquiry, chain, kind, vendor)
     return Chain(certificates=chain, anchor=anchor)
 
@@ -156,21 +154,12 @@ def _ca_certificates_below(position: int, kind: Kind) -> int | None:
 
 def _judge_certificate(inquiry: Inquiry, certificate: Certificate, issuer: Certificate) -> None:
     name = label(certificate)
-    inquiry.require(
-        certificate.ecdsa_p256_sha256,
-        Check.CHAIN,
-        "2.6",
-        f"certificate {name} is not of a P-256 key signed by ECDSA with SHA-256",
-    )
-    inquiry.require(
-        certificate.issuer == issuer.subject, Check.CHAIN, "2.3", f"certificate {name} names another issuer"
-    )
-    inquiry.require(
-        inquiry.signed_by(issuer, certificate),
-        Check.SIGNATURE,
-        "2.3",
-        f"certificate {name} is not signed by the key of {label(issuer)}",
-    )
+    if not certificate.ecdsa_p256_sha256:
+        inquiry.object(Check.CHAIN, "2.6", f"certificate {name} is not of a P-256 key signed by ECDSA with SHA-256")
+    if certificate.issuer != issuer.subject:
+        inquiry.object(Check.CHAIN, "2.3", f"certificate {name} names another issuer")
+    if not inquiry.signed_by(issuer, certificate):
+        inquiry.object(Check.SIGNATURE, "2.3", f"certificate {name} is not signed by the key of {label(issuer)}")
     inquiry.in_time("2.4", f"certificate {name}", certificate.not_before, certificate.not_after, graced=False)
 
 
@@ -193,11 +182,11 @@ def _judge_names(inquiry: Inquiry, chain: tuple[Certificate, ...], kind: Kind, v
         wanted.append(intermediates)
     wanted.append((f"{vendor}{_ROOT_SUFFIX}",))
     for certificate, names in zip(chain, wanted, strict=True):
-        inquiry.require(
-            certificate.common_name in names,
-            Check.CHAIN,
-            "2.7",
-            f"a certificate of {kind.title} has the name of another office",
-            expected=" or ".join(names),
-            actual=label(certificate),
-        )
+        if certificate.common_name not in names:
+            inquiry.object(
+                Check.CHAIN,
+                "2.7",
+                f"a certificate of {kind.title} has the name of another office",
+                expected=" or ".join(names),
+                actual=label(certificate),
+            )

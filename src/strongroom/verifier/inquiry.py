@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from strongroom.base.findings import Check, Finding
 from strongroom.crypto import ecdsa
-from strongroom.crypto.certificates import public_key_from_spki, verify_signature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +53,16 @@ class Inquiry:
     ) -> bool:
         """Object unless a condition holds; give the condition back."""
         if not holds:
-            finding = Finding(
-                check=check, message=message, section=f"appraisal {section}", expected=expected, actual=actual
-            )
-            if finding not in self.findings:  # the same root in three chains is one objection
-                self.findings.append(finding)
+            self.object(check, section, message, expected=expected, actual=actual)
         return holds
+
+    def object(self, check: Check, section: str, message: str, *, expected: str = "", actual: str = "") -> None:
+        """Note an objection; the same one, as to one root in three chains, once."""
+        finding = Finding(
+            check=check, message=message, section=f"appraisal {section}", expected=expected, actual=actual
+        )
+        if finding not in self.findings:
+            self.findings.append(finding)
 
     def first_sight(self, certificate: Certificate, issuer: Certificate) -> bool:
         """Tell whether this certificate under this issuer is seen for the first time, so that it is judged once."""
@@ -104,22 +107,29 @@ class Inquiry:
 
     def signed_by(self, issuer: Certificate, subject: Certificate | RevocationList) -> bool:
         """Tell whether the issuer's key made the subject's signature, by ECDSA P-256 with SHA-256 only."""
+        content = (issuer.spki, subject.tbs, subject.signature)
         return (
             issuer.ecdsa_p256_sha256
             and subject.ecdsa_p256_sha256
-            and self.memo.holds(verify_signature, issuer.spki, subject.tbs, subject.signature)
+            and self.memo.holds("DER signature", *content, check=lambda: issuer.signed(subject))
         )
 
     def raw_signature(self, signer: Certificate, message: bytes, signature: bytes) -> bool:
         """Tell whether a signature in raw form (r and s, 64 bytes) is that of a certificate's key."""
-        return signer.ecdsa_p256_sha256 and self.memo.holds(_verify_raw, signer.spki, message, signature)
+        key = signer.key
+        return (
+            key is not None
+            and signer.ecdsa_p256_sha256
+            and self.memo.holds(
+                "raw signature",
+                signer.spki,
+                message,
+                signature,
+                check=lambda: ecdsa.verify_raw(key, message, signature),
+            )
+        )
 
 
 def label(certificate: Certificate) -> str:
     """Name a certificate in a message; its name is foreign text."""
     return ascii(certificate.common_name)[:_MAX_LABEL]
-
-
-def _verify_raw(spki: bytes, message: bytes, signature: bytes) -> bool:
-    key = public_key_from_spki(spki)
-    return key is not None and ecdsa.verify_raw(key, message, signature)

@@ -41,15 +41,14 @@ class Memo:
         self._store(key, value)
         return value
 
-    def holds(self, function: Callable[[bytes, bytes, bytes], bool], *parts: bytes) -> bool:
-        """Give ``function(*parts)``, remembered only when it is true."""
-        first, second, third = parts
-        key = (function, first, second, third)
+    def holds(self, what: str, *content: bytes, check: Callable[[], bool]) -> bool:
+        """Give ``check()``, remembered only when it is true; ``what`` and ``content`` decide its answer alone."""
+        key = (what, *content)
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return True
-        good = function(first, second, third)
+        good = check()
         if good:
             self._store(key, True)
         return good

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from strongroom.base.findings import Check
 from strongroom.verifier.inquiry import label
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from strongroom.verifier.inquiry import Inquiry
 
 __all__ = ["judge_list", "judge_revocation"]
-
-_SUBJECT_KEY_ID: Final = "2.5.29.14"
 
 
 def judge_revocation(
@@ -80,18 +78,12 @@ def judge_list(inquiry: Inquiry, name: str, revocations: RevocationList, issuer:
         revocations.next_update is not None, Check.EXPIRY, "3.3", f"{name} does not say until when it is valid"
     ) and (end := revocations.next_update):
         inquiry.in_time("3.3", name, revocations.this_update, end, graced=True)
-    key_id = _key_id(issuer)
     inquiry.require(
         revocations.number is not None
         and revocations.authority_key_id is not None
-        and key_id in (None, revocations.authority_key_id)
+        and issuer.subject_key_id in (None, revocations.authority_key_id)
         and not revocations.critical_extensions,
         Check.REVOCATION,
         "3.4",
         f"{name} lacks a number or its issuer's key identifier, or has a critical extension",
     )
-
-
-def _key_id(certificate: Certificate) -> bytes | None:
-    value = certificate.extensions.get(_SUBJECT_KEY_ID)
-    return value[2:] if value is not None else None

@@ -5,6 +5,7 @@ The tables are those of docs/spec/appraisal.md section 7. Pure functions over pa
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Final
 
 from strongroom.formats.tcb_levels import TcbStatus
@@ -47,8 +48,8 @@ def platform_level(levels: Sequence[TcbLevel], tcb: PckTcb, tdx_svn: bytes | Non
         level
         for level in levels
         if tcb.pce_svn >= level.pce_svn
-        and all(has >= needs.svn for has, needs in zip(tcb.components, level.components, strict=True))
-        and all(has >= needs.svn for _, has, needs in _tdx(level, tdx_svn))
+        and _reaches(tcb.components, level.order[0])
+        and (tdx_svn is None or _reaches(tdx_svn[_first(tdx_svn) :], level.order[2][_first(tdx_svn) :]))
     ]
     return max(reached, key=lambda level: level.order, default=None)
 
@@ -95,11 +96,20 @@ def relaunch(launch: TcbStatus, current: TcbStatus) -> TcbStatus:
     return TcbStatus.TD_RELAUNCH_ADVISED
 
 
+def _reaches(has: Sequence[int], needs: Sequence[int]) -> bool:
+    if len(has) != len(needs):
+        raise ValueError(f"{len(has)} components cannot be compared with {len(needs)}")
+    return all(map(operator.ge, has, needs))
+
+
+def _first(tdx_svn: bytes) -> int:
+    """The first two are the module's own versions: a module with an identity is judged by that (step 7.9)."""
+    return 2 if of_later_module(tdx_svn) else 0
+
+
 def _tdx(level: TcbLevel, tdx_svn: bytes | None) -> Iterator[tuple[int, int, TcbComponent]]:
     """Give (number, what there is, what the level needs) of the TDX components that count."""
     if tdx_svn is None or level.tdx_components is None:
         return
-    # the first two are the module's own versions: a module with an identity is judged by that (step 7.9)
-    first = 2 if of_later_module(tdx_svn) else 0
-    for index in range(first, len(tdx_svn)):
+    for index in range(_first(tdx_svn), len(tdx_svn)):
         yield index + 1, tdx_svn[index], level.tdx_components[index]

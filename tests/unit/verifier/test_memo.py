@@ -17,23 +17,26 @@ class Counted:
             raise ValueError("bad")
         return data[::-1]
 
-    def check(self, first: bytes, second: bytes, third: bytes) -> bool:
-        self.calls += 1
-        return first == second + third
+    def holds(self, memo: Memo, first: bytes, second: bytes, third: bytes, what: str = "sum") -> bool:
+        def check() -> bool:
+            self.calls += 1
+            return first == second + third
+
+        return memo.holds(what, first, second, third, check=check)
 
 
 def test_answers_are_remembered() -> None:
     memo, counted = Memo(capacity=10), Counted()
     assert [memo.parsed(counted.parse, b"ab") for _ in range(3)] == [b"ba"] * 3
     assert counted.calls == 1
-    assert [memo.holds(counted.check, b"ab", b"a", b"b") for _ in range(3)] == [True] * 3
+    assert [counted.holds(memo, b"ab", b"a", b"b") for _ in range(3)] == [True] * 3
     assert counted.calls == 2
 
 
 def test_only_good_signatures_and_no_errors_are_remembered() -> None:
     memo, counted = Memo(capacity=10), Counted()
     for _ in range(2):
-        assert not memo.holds(counted.check, b"ab", b"x", b"y")
+        assert not counted.holds(memo, b"ab", b"x", b"y")
         with pytest.raises(ValueError, match="bad"):
             memo.parsed(counted.parse, b"bad")
     assert counted.calls == 4
@@ -41,9 +44,11 @@ def test_only_good_signatures_and_no_errors_are_remembered() -> None:
 
 def test_functions_and_splits_are_told_apart() -> None:
     memo, counted = Memo(capacity=10), Counted()
-    assert memo.holds(counted.check, b"ab", b"a", b"b")
-    assert memo.holds(counted.check, b"ab", b"ab", b"")
+    assert counted.holds(memo, b"ab", b"a", b"b")
+    assert counted.holds(memo, b"ab", b"ab", b"")
     assert counted.calls == 2
+    assert counted.holds(memo, b"ab", b"ab", b"", what="another")
+    assert counted.calls == 3
     assert memo.parsed(bytes.hex, b"ab") == "6162"
     assert memo.parsed(counted.parse, b"ab") == b"ba"
 
@@ -62,5 +67,5 @@ def test_no_capacity_remembers_nothing() -> None:
     memo, counted = Memo(capacity=0), Counted()
     for _ in range(3):
         memo.parsed(counted.parse, b"aa")
-        memo.holds(counted.check, b"ab", b"a", b"b")
+        counted.holds(memo, b"ab", b"a", b"b")
     assert counted.calls == 6
