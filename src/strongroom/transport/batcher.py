@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import AttesterUnavailable, StrongroomError
@@ -10,24 +11,33 @@ from strongroom.channel.server import Batch
 from strongroom.formats.claims import MAX_BATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from strongroom.base.clock import Clock
     from strongroom.channel.messages import Attestation
+    from strongroom.channel.server import InstanceIdentity
     from strongroom.transport.ports import Attester, IdentitySource
+
+    Place = tuple[Batch, int, bytes]
+    Waiting = asyncio.Future[Place]
 
 __all__ = ["QuoteBatcher"]
 
-_MAX_WAITING: Final = 2 * MAX_BATCH  # the batch being quoted and one more; beyond that a client is told to come back
+_MAX_WAITING: Final = 2 * MAX_BATCH  # the next two batches; beyond that a client is told to come back
 _RETRY_AFTER_SECONDS: Final = 2.0
 
 
 class QuoteBatcher:
-    """Serialises a quoting device and shares each quote. A lone client gets one at once."""
+    """Serialises a quoting device and shares each quote. A lone client gets one at once.
+
+    Who came first is in the earlier batch. Who leaves makes room at once, and costs no quote if nobody else waits.
+    """
 
     def __init__(self, attester: Attester, identities: IdentitySource, clock: Clock) -> None:
         self._attester = attester
         self._identities = identities
         self._clock = clock
-        self._waiting: list[tuple[bytes, asyncio.Future[Attestation]]] = []
+        self._waiting: dict[Waiting, bytes] = {}  # in order of arrival
         self._worker: asyncio.Task[None] | None = None
 
     async def attest(self, leaf: bytes) -> Attestation:
@@ -36,37 +46,52 @@ class QuoteBatcher:
             raise AttesterUnavailable(
                 "too many clients are waiting for evidence", retry_after_seconds=_RETRY_AFTER_SECONDS
             )
-        future: asyncio.Future[Attestation] = asyncio.get_running_loop().create_future()
-        self._waiting.append((leaf, future))
+        future: Waiting = asyncio.get_running_loop().create_future()
+        self._waiting[future] = leaf
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        return await future
+        try:
+            batch, index, evidence = await future
+        finally:
+            self._waiting.pop(future, None)
+        return batch.attestation(index, evidence)  # here, so that a large batch does not hold up everybody else
 
     async def _work(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                batch = [(leaf, future) for leaf, future in batch if not future.done()]  # some clients have left
-                if batch:
-                    await self._quote(batch)
+                members = dict(islice(self._waiting.items(), MAX_BATCH))
+                for future in members:
+                    del self._waiting[future]
+                await self._quote(members)
         finally:
             self._worker = None
 
-    async def _quote(self, members: list[tuple[bytes, asyncio.Future[Attestation]]]) -> None:
+    async def _quote(self, members: dict[Waiting, bytes]) -> None:
         try:
-            batch = Batch([leaf for leaf, _ in members], self._identities.identity(self._clock.now()))
-            evidence = await asyncio.to_thread(self._attester.evidence, batch.report_data)
+            identity = self._identities.identity(self._clock.now())
+            batch, evidence = await asyncio.to_thread(self._make, list(members.values()), identity)
         except Exception as cause:  # noqa: BLE001 - whatever went wrong is each waiting client's answer
-            for _, future in members:
-                if not future.done():
-                    future.set_exception(_failure(cause))
+            _fail(members, cause)
             return
-        for index, (_, future) in enumerate(members):
+        except asyncio.CancelledError as cause:
+            _fail(members, cause)  # the service is being stopped; nobody is left waiting for ever
+            raise
+        for index, future in enumerate(members):
             if not future.done():
-                future.set_result(batch.attestation(index, evidence))
+                future.set_result((batch, index, evidence))
+
+    def _make(self, leaves: list[bytes], identity: InstanceIdentity) -> tuple[Batch, bytes]:
+        batch = Batch(leaves, identity)
+        return batch, self._attester.evidence(batch.report_data)
 
 
-def _failure(cause: Exception) -> StrongroomError:
+def _fail(members: Iterable[Waiting], cause: BaseException) -> None:
+    for future in members:
+        if not future.done():
+            future.set_exception(_failure(cause))
+
+
+def _failure(cause: BaseException) -> StrongroomError:
     """Give one waiting client's error: each its own, since a raised exception collects the traceback of its task."""
     if isinstance(cause, AttesterUnavailable):
         error = AttesterUnavailable(cause.message, retry_after_seconds=cause.retry_after_seconds, hint=cause.hint)

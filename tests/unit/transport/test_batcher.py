@@ -200,3 +200,102 @@ def test_a_batch_has_a_greatest_size_and_the_queue_an_end(enclave, monkeypatch) 
         assert attester.quotes == 3
 
     asyncio.run(run())
+
+
+# ten thousand clients
+
+
+class TimedAttester:
+    """Makes no evidence that anybody could check, and takes its time."""
+
+    kind = "sgx-dcap-3"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.quoted: list[bytes] = []
+
+    def evidence(self, data: bytes) -> bytes:
+        time.sleep(self.seconds)
+        self.quoted.append(data)
+        return data
+
+
+@pytest.mark.parametrize("seconds", [0.02, 1.0])
+def test_ten_thousand_clients_together_take_the_quote_that_is_being_made_and_the_next(enclave, seconds: float) -> None:
+    async def run() -> None:
+        attester = TimedAttester(seconds)
+        batcher = QuoteBatcher(attester, enclave, FakeClock(AT))
+        leaves = [os.urandom(32) for _ in range(10_000)]
+        first = asyncio.create_task(batcher.attest(leaves[0]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        attestations = await asyncio.gather(first, *(batcher.attest(leaf) for leaf in leaves[1:]))
+        assert len(attester.quoted) == 2
+        assert [Claims.from_bytes(item.claims).size for item in attestations[:2]] == [1, 9_999]
+        for place in (1, 2, 4_999, 9_999):
+            shown = attestations[place]
+            claims = Claims.from_bytes(shown.claims)
+            assert shown.evidence == report_data(shown.claims) == attester.quoted[1]
+            assert merkle.verify_inclusion(
+                leaves[place], index=shown.index, size=claims.size, path=shown.path, root=claims.root
+            )
+
+    asyncio.run(run())
+
+
+def test_ten_thousand_clients_one_after_the_other_take_a_quote_for_each_time_that_one_takes(enclave) -> None:
+    async def run() -> None:
+        attester = TimedAttester(0.02)
+        batcher = QuoteBatcher(attester, enclave, FakeClock(AT))
+        begun = time.monotonic()
+        tasks = []
+        for _ in range(100):
+            tasks += [asyncio.create_task(batcher.attest(os.urandom(32))) for _ in range(100)]
+            await asyncio.sleep(0.005)
+        attestations = await asyncio.gather(*tasks)
+        took = time.monotonic() - begun
+        assert 2 <= len(attester.quoted) <= took / 0.02 + 1
+        # whoever came earlier is in the same batch or in an earlier one, and before the others in it
+        batches = [attester.quoted.index(item.evidence) for item in attestations]
+        order = list(zip(batches, (item.index for item in attestations), strict=True))
+        assert order == sorted(order)
+
+    asyncio.run(run())
+
+
+def test_who_leaves_makes_room_at_once(enclave, monkeypatch) -> None:
+    monkeypatch.setattr(batcher_module, "_MAX_WAITING", 3)
+
+    async def run() -> None:
+        batcher, attester = new_batcher(enclave, 0.2)
+        first = asyncio.create_task(batcher.attest(os.urandom(32)))
+        await asyncio.sleep(0.05)
+        waiting = [asyncio.create_task(batcher.attest(os.urandom(32))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(AttesterUnavailable, match="too many"):
+            await batcher.attest(os.urandom(32))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        leaf = os.urandom(32)
+        assert proves(await batcher.attest(leaf), leaf)
+        await first
+        assert attester.quotes == 2
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_is_stopped_leaves_nobody_waiting_and_the_next_client_starts_another(enclave) -> None:
+    async def run() -> None:
+        batcher, _ = new_batcher(enclave, 0.1)
+        task = asyncio.create_task(batcher.attest(os.urandom(32)))
+        await asyncio.sleep(0.02)
+        assert batcher._worker is not None
+        batcher._worker.cancel()
+        with pytest.raises(AttesterUnavailable, match="CancelledError"):
+            await task
+        await asyncio.sleep(0.15)  # the device is still busy with what it was asked for
+        leaf = os.urandom(32)
+        assert proves(await batcher.attest(leaf), leaf)
+
+    asyncio.run(run())
