@@ -5,10 +5,10 @@ Source: Intel SDM volume 3D, "REPORT"; sgx_report.h of Intel's SGX SDK. Numbers 
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.base.cursor import ByteCursor
 from strongroom.base.errors import MalformedQuote
 from strongroom.formats.measurements import MrEnclave, MrSigner
 
@@ -16,6 +16,7 @@ __all__ = ["FLAG_DEBUG", "REPORT_BYTES", "REPORT_DATA_BYTES", "Attributes", "Sgx
 
 REPORT_BYTES: Final = 384
 REPORT_DATA_BYTES: Final = 64
+_LAYOUT: Final = struct.Struct("<16s I 12s 16s Q Q 32s 32s 32s 32s 64s H H H 42s 16s 64s")
 FLAG_DEBUG: Final = 0x02  # attributes flags, bit 1: the host can read and change the enclave's memory
 
 
@@ -64,30 +65,33 @@ class SgxReport:
     @classmethod
     def from_bytes(cls, data: bytes, *, path: str = "report") -> SgxReport:
         """Read exactly 384 bytes, or raise ``MalformedQuote``."""
-        cursor = ByteCursor(data, path=path, error=MalformedQuote)
-        cpu_svn = cursor.take(16, "CPUSVN")
-        misc_select = cursor.u32("MISCSELECT")
-        reserved_1 = cursor.take(12, "reserved")
-        isv_ext_prod_id = cursor.take(16, "ISVEXTPRODID")
-        attributes = Attributes(flags=cursor.u64("ATTRIBUTES.FLAGS"), xfrm=cursor.u64("ATTRIBUTES.XFRM"))
-        mr_enclave = MrEnclave(cursor.take(32, "MRENCLAVE"))
-        reserved_2 = cursor.take(32, "reserved")
-        mr_signer = MrSigner(cursor.take(32, "MRSIGNER"))
-        reserved_3 = cursor.take(32, "reserved")
-        config_id = cursor.take(64, "CONFIGID")
-        isv_prod_id = cursor.u16("ISVPRODID")
-        isv_svn = cursor.u16("ISVSVN")
-        config_svn = cursor.u16("CONFIGSVN")
-        reserved_4 = cursor.take(42, "reserved")
-        isv_family_id = cursor.take(16, "ISVFAMILYID")
-        report_data = cursor.take(REPORT_DATA_BYTES, "REPORTDATA")
-        cursor.expect_end()
+        if len(data) != REPORT_BYTES:
+            raise MalformedQuote(f"{len(data)} bytes, not {REPORT_BYTES}", path=path)
+        (
+            cpu_svn,
+            misc_select,
+            reserved_1,
+            isv_ext_prod_id,
+            flags,
+            xfrm,
+            mr_enclave,
+            reserved_2,
+            mr_signer,
+            reserved_3,
+            config_id,
+            isv_prod_id,
+            isv_svn,
+            config_svn,
+            reserved_4,
+            isv_family_id,
+            report_data,
+        ) = _LAYOUT.unpack(data)
         return cls(
             cpu_svn=cpu_svn,
             misc_select=misc_select,
-            attributes=attributes,
-            mr_enclave=mr_enclave,
-            mr_signer=mr_signer,
+            attributes=Attributes(flags=flags, xfrm=xfrm),
+            mr_enclave=MrEnclave(mr_enclave),
+            mr_signer=MrSigner(mr_signer),
             isv_prod_id=isv_prod_id,
             isv_svn=isv_svn,
             report_data=report_data,

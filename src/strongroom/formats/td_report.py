@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Any, ClassVar, Final
 
-from strongroom.base.cursor import ByteCursor
 from strongroom.base.errors import MalformedQuote
 from strongroom.formats.measurements import (
     MrConfigId,
@@ -128,9 +127,13 @@ class TdReport:
     @classmethod
     def from_bytes(cls, data: bytes, *, path: str = "report") -> TdReport:
         """Read exactly the bytes of one report of this kind, or raise ``MalformedQuote``."""
-        cursor = ByteCursor(data, path=path, error=MalformedQuote)
-        fields: dict[str, Any] = {name: cursor.take(size, name) for name, size in cls.LAYOUT}
-        cursor.expect_end()
+        if len(data) != cls.size():
+            raise MalformedQuote(f"{len(data)} bytes, not {cls.size()}", path=path)
+        fields: dict[str, Any] = {}
+        offset = 0
+        for name, size in cls.LAYOUT:
+            fields[name] = data[offset : offset + size]
+            offset += size
         fields["td_attributes"] = TdAttributes(int.from_bytes(fields["td_attributes"], "little"))
         fields["xfam"] = int.from_bytes(fields["xfam"], "little")
         return cls(**fields)

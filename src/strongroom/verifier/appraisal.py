@@ -111,10 +111,10 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral) -> tuple[
     tee = quote.header.tee_type
     memo = inquiry.memo
     documents = _Documents(
-        tcb_info=memo.parsed(TcbInfo.from_bytes, collateral.tcb_info),
-        qe_identity=memo.parsed(QeIdentity.from_bytes, collateral.qe_identity),
-        root_crl=memo.parsed(_root_crl, collateral.root_ca_crl),
-        pck_crl=memo.parsed(_pck_crl, collateral.pck_crl),
+        tcb_info=memo.parsed("TCB info", collateral.tcb_info, read=TcbInfo.from_bytes),
+        qe_identity=memo.parsed("QE identity", collateral.qe_identity, read=QeIdentity.from_bytes),
+        root_crl=memo.parsed("root CRL", collateral.root_ca_crl, read=_root_crl),
+        pck_crl=memo.parsed("PCK CRL", collateral.pck_crl, read=_pck_crl),
     )
     pck = _pck_chain(inquiry, quote)
     pck_crl_chain = _collateral_chain(inquiry, collateral, "pck_crl_issuer_chain", Kind.PCK_CRL)
@@ -197,7 +197,7 @@ def _platform(inquiry: Inquiry, pck: Chain | None) -> PckExtension | None:
         inquiry.require(False, Check.PLATFORM, "2.10", "the PCK certificate does not name its platform")
         return None
     try:
-        platform = inquiry.memo.parsed(PckExtension.from_bytes, value)
+        platform = inquiry.memo.parsed("PCK extension", value, read=PckExtension.from_bytes)
     except MalformedCollateral as error:
         raise MalformedQuote(str(error), path="quote.certification") from error
     inquiry.require(
@@ -232,7 +232,7 @@ def _known(value: T | None) -> T:
     return value
 
 
-# Readers by the part of the collateral they read, so that an error names it; pure functions of bytes, as Memo wants.
+# Readers by the part of the collateral they read, so that an error names it.
 
 
 def _root_crl(data: bytes) -> RevocationList:
@@ -243,17 +243,12 @@ def _pck_crl(data: bytes) -> RevocationList:
     return RevocationList.from_der(data, path="collateral.pck_crl")
 
 
-def _certificate(data: bytes) -> Certificate:
-    return Certificate.from_der(data)
-
-
-def _split(data: bytes) -> tuple[bytes, ...]:
-    return split_pem(data, path="")
-
-
 def _chain(memo: Memo, data: bytes, path: str) -> tuple[Certificate, ...]:
-    try:  # certificates are remembered one by one: a root stands in four chains
-        return tuple(memo.parsed(_certificate, part) for part in memo.parsed(_split, data))
+    def read(text: bytes) -> tuple[Certificate, ...]:  # remembered also one by one: a root stands in four chains
+        return tuple(memo.parsed("certificate", part, read=Certificate.from_der) for part in split_pem(text, path=""))
+
+    try:
+        return memo.parsed("chain", data, read=read)
     except MalformedCollateral as error:
         raise MalformedCollateral(error.message, path=path) from error
 

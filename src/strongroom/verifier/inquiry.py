@@ -6,6 +6,7 @@ Steps report to it and go on; nothing ends early, so that a refusal lists everyt
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from strongroom.base.findings import Check, Finding
@@ -132,4 +133,9 @@ class Inquiry:
 
 def label(certificate: Certificate) -> str:
     """Name a certificate in a message; its name is foreign text."""
-    return ascii(certificate.common_name)[:_MAX_LABEL]
+    return _printable(certificate.common_name)
+
+
+@lru_cache(maxsize=256)  # the names of a PKI are few
+def _printable(name: str) -> str:
+    return ascii(name)[:_MAX_LABEL]

@@ -30,14 +30,14 @@ class Memo:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def parsed(self, function: Callable[[bytes], T], data: bytes) -> T:
-        """Give ``function(data)``; what it raises is passed on and not remembered."""
-        key = (function, data)
+    def parsed(self, what: str, data: bytes, *, read: Callable[[bytes], T]) -> T:
+        """Give ``read(data)``; what it raises is passed on and not remembered. ``what`` names the reader."""
+        key = (what, data)
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return cast("T", self._answers[key])
-        value = function(data)
+        value = read(data)
         self._store(key, value)
         return value
 
