@@ -115,7 +115,7 @@ class AttestedPeer {
       return await this.#send(live, plaintext, request.signal);
     } catch (error) {
       if (!(error instanceof ChannelRefused)) throw error;
-      this.#forget(live);
+      await this.#forget(live);
       return this.#send(await this.#channel(), plaintext, request.signal);
     }
   }
@@ -174,7 +174,7 @@ class AttestedPeer {
     try {
       response = await this.#fetch.call(globalThis, url, {
         method: 'POST',
-        body: content,
+        ...bodyOf(content),
         headers: { 'content-type': CONTENT_TYPE },
         // what a page is to its own server (cookies, address, cache) is nothing that this exchange needs
         credentials: 'omit',
@@ -192,6 +192,22 @@ class AttestedPeer {
     if (response.status === 200) return body;
     throw refusal(response, body);
   }
+}
+
+/**
+ * Node repeats by itself a request that was answered 421, with a body that it has read already, and then reports an error
+ * of its own making (nodejs/undici issue 2898); not so with a stream. Browsers in turn send no streams over HTTP/1.1.
+ * @param {Uint8Array} content @returns {RequestInit}
+ */
+function bodyOf(content) {
+  if (/** @type {any} */ (globalThis).process?.versions?.node === undefined) return { body: /** @type {BufferSource} */ (content) };
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(content);
+      controller.close();
+    },
+  });
+  return /** @type {RequestInit} */ ({ body, duplex: 'half' });
 }
 
 /** Read a body, giving up as soon as it is too large: whoever answers may not fill our memory. @param {Response} response @param {number} limit */

@@ -65,7 +65,7 @@ export class MalformedMessage extends Malformed {
  * @property {string} actual
  */
 
-/** @returns {Finding} */
+/** @param {string} check @param {string} section @param {string} message @param {{expected?: string, actual?: string}} [texts] @returns {Finding} */
 export function finding(check, section, message, { expected = '', actual = '' } = {}) {
   return Object.freeze({ check, section, message, expected, actual });
 }
