@@ -411,8 +411,8 @@ def test_node_refuses_each_wrong_thing_by_name(platform: SimulatedPlatform, encl
     accepted = policy(platform)
     with Loopback(enclave.service()) as url:
         assert refused(task(enclave, url, deployment="00" * 32)) == [("deployment", "attested-channel 6.4")]
-        measured = replace(accepted, mr_enclaves=frozenset({MrEnclave(bytes(32))}))
-        assert refused(task(enclave, url, policy=measured)) == [("measurement", "appraisal 8.3")]
+        other_code = replace(accepted, mr_enclaves=frozenset({MrEnclave(bytes(32))}))
+        assert refused(task(enclave, url, policy=other_code)) == [("measurement", "appraisal 8.3")]
         hardware_only = replace(accepted, anchors=(INTEL_SGX_ROOT,), accept_simulated_platform=False)
         assert refused(task(enclave, url, policy=hardware_only)) == [
             ("chain", "appraisal 2.2"),
@@ -423,7 +423,7 @@ def test_node_refuses_each_wrong_thing_by_name(platform: SimulatedPlatform, encl
         assert refused(task(enclave, url, max_elapsed_seconds=1e-9)) == [("freshness", "attested-channel 6.3")]
         late = refused(task(enclave, url, now_ms=AT_MS + 25 * HOUR_MS))
         assert ("expiry", "attested-channel 6.9") in late
-        both = refused(task(enclave, url, policy=measured, deployment="00" * 32))
+        both = refused(task(enclave, url, policy=other_code, deployment="00" * 32))
         assert both == [("measurement", "appraisal 8.3"), ("deployment", "attested-channel 6.4")]
     faults: list[tuple[dict[str, Any], str, str]] = [
         ({"certifier": other}, "deployment", "6.6"),
@@ -536,14 +536,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
 
 
-def store_task(store: Deployment, url: str) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def measured(store: Deployment) -> MrEnclave:
+    """What the store's code measures, from when it started."""
+    return measure_store()
+
+
+def store_task(store: Deployment, measured: MrEnclave) -> dict[str, Any]:
     """Say what a client shall do that was invited to this store and accepts its simulated platform."""
-    wanted = standing_policy(measure_store(), simulated_root=store.trust.simulated_root)
+    wanted = standing_policy(measured, simulated_root=store.trust.simulated_root)
     body = json.dumps({"username": "nobody@example.com", "ke1": "AAAA"})
     request = {"path": "/v1/sessions/login/start", "body": body, "headers": {"content-type": "application/json"}}
     assert store.trust.deployment is not None
     return {
-        "url": url,
+        "url": store.url,
         "policy": table(wanted),
         "deployment": store.trust.deployment.hex(),
         "requests": [request],
@@ -551,10 +557,10 @@ def store_task(store: Deployment, url: str) -> dict[str, Any]:
 
 
 @needs_node
-def test_node_attests_a_real_store(store: Deployment) -> None:
-    outcome = visit({**store_task(store, store.url), "repeat": 20})
+def test_node_attests_a_real_store(store: Deployment, measured: MrEnclave) -> None:
+    outcome = visit({**store_task(store, measured), "repeat": 20})
     assert outcome["verdict"] == "attested", outcome
-    assert outcome["mr_enclave"] == measure_store().hex()
+    assert outcome["mr_enclave"] == measured.hex()
     assert outcome["responses"][0]["status"] == 400
     assert json.loads(outcome["responses"][0]["body"])["error"] == "malformed-message"
     assert outcome["fresh_ms"]
@@ -671,11 +677,13 @@ def page(given: dict[str, Any], profile: Path, *arguments: str) -> Iterator[tupl
 
 
 @needs_chromium
-def test_a_page_in_chromium_attests_a_real_store_and_shows_the_verdict(store: Deployment, tmp_path: Path) -> None:
-    with page({**store_task(store, store.url), "repeat": 10}, tmp_path) as (document, outcome):
+def test_a_page_in_chromium_attests_a_real_store_and_shows_the_verdict(
+    store: Deployment, measured: MrEnclave, tmp_path: Path
+) -> None:
+    with page({**store_task(store, measured), "repeat": 10}, tmp_path) as (document, outcome):
         assert outcome["verdict"] == "attested", outcome
         assert '<p id="verdict" class="attested">attested</p>' in document
-        assert f"<td>{measure_store().hex()}</td>" in document
+        assert f"<td>{measured.hex()}</td>" in document
         assert "<td>UpToDate</td>" in document
         assert store.trust.deployment is not None
         assert f"<td>{store.trust.deployment.hex()}</td>" in document
