@@ -13,6 +13,7 @@ label of the shared key that opened the channel, or ``None`` where the client sa
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,6 +65,7 @@ __all__ = [
 ]
 
 _MAX_SEALED_BYTES: Final = MAX_MESSAGE_BYTES + 64
+_MIN_RATE: Final = 8 * 1024  # bytes per second
 
 
 class _ChannelService:
@@ -162,12 +164,16 @@ class _ChannelService:
         self._channels.touch(entry)
 
     async def _body(self, receive: Receive, limit: int) -> bytes:
-        """Read a request's body, giving up as soon as it is too large or brings nothing for too long."""
+        """Read a request's body, giving up as soon as it is too large or too slow.
+
+        A trickle of bytes is no progress: what came has to have come at ``_MIN_RATE``, but for the time of a stall.
+        """
         chunks: list[bytes] = []
         size = 0
         last = False
+        until = asyncio.get_running_loop().time() + self._limits.stall_seconds
         while not last:
-            chunk, last = await chunk_of(receive, self._limits.stall_seconds)
+            chunk, last = await chunk_of(receive, until + size / _MIN_RATE)
             size += len(chunk)
             if size > limit:
                 raise MalformedMessage(f"more than {limit} bytes", path="request")

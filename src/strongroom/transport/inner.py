@@ -74,15 +74,17 @@ class StreamedBody:
     async def head(self, length: int) -> bytes:
         """Read what stands before the frames."""
         data = b""
+        until = self._until()
         while len(data) < length:
-            data += await self._more()
+            data += await self._more(until)
         self._boxes.extend(self._reader.feed(data[length:]))
         return data[:length]
 
     async def box(self) -> bytes:
-        """Read the next frame's box."""
+        """Read the next frame's box. It has to be there in time as a whole: a trickle of bytes is no progress."""
+        until = self._until()
         while not self._boxes:
-            self._boxes.extend(self._reader.feed(await self._more()))
+            self._boxes.extend(self._reader.feed(await self._more(until)))
         return self._boxes.pop(0)
 
     def begin(self, opener: FrameOpener, first: bytes) -> None:
@@ -109,17 +111,21 @@ class StreamedBody:
 
     async def _drain(self) -> None:
         """Read to the end of what the client sent: nothing may stand behind the last frame."""
+        until = self._until()
         while not self._boxes and not self._outer_ended:
-            self._boxes.extend(self._reader.feed(await self._more()))
+            self._boxes.extend(self._reader.feed(await self._more(until)))
         if self._boxes:
             raise MalformedMessage("more frames behind the end of the stream", path="request")
         self._reader.finish()
 
-    async def _more(self) -> bytes:
+    async def _more(self, until: float) -> bytes:
         if self._outer_ended:
             raise MalformedMessage("the stream was cut off", path="request")
-        chunk, self._outer_ended = await chunk_of(self._receive, self._stall_seconds)
+        chunk, self._outer_ended = await chunk_of(self._receive, until)
         return chunk
+
+    def _until(self) -> float:
+        return asyncio.get_running_loop().time() + self._stall_seconds
 
 
 class Answer:
@@ -247,10 +253,13 @@ async def run_inside(application: Application, scope: Scope, body: WholeBody | S
     return True
 
 
-async def chunk_of(receive: Receive, stall_seconds: float) -> tuple[bytes, bool]:
-    """Read the next part of an outer body and tell whether it was the last; ``MalformedMessage`` when none comes."""
+async def chunk_of(receive: Receive, until: float) -> tuple[bytes, bool]:
+    """Read the next part of an outer body and tell whether it was the last.
+
+    ``MalformedMessage`` when none comes ``until`` then, by the event loop's clock.
+    """
     try:
-        async with asyncio.timeout(stall_seconds):
+        async with asyncio.timeout_at(until):
             message = await receive()
     except TimeoutError:
         raise MalformedMessage("the request came too slowly", path="request") from None

@@ -21,7 +21,7 @@ __all__ = ["ChannelLimits", "ChannelTable", "OpenChannel"]
 class ChannelLimits:
     """How much a server remembers, and how long it waits for a client. A channel takes about 3 KiB.
 
-    ``stall_seconds`` is how long a request may bring nothing, and a client read nothing of a streamed answer.
+    ``stall_seconds`` is how long a request may be without progress, and a client read nothing of a streamed answer.
     ``max_resumptions`` sessions can be resumed for ``resumption_seconds`` after their evidence; 0 resumes none.
     """
 

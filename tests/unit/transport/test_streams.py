@@ -26,7 +26,7 @@ from strongroom.channel.bhttp import BinaryRequest
 from strongroom.channel.client import ClientExchange
 from strongroom.channel.stream import CHUNK_BYTES
 from strongroom.testing.loopback import Loopback
-from strongroom.transport.asgi import EXCHANGE_PATH, STREAM_PATH
+from strongroom.transport.asgi import EXCHANGE_PATH, KEYED_PATH, MESSAGE_PATH, STREAM_PATH
 from strongroom.transport.outer import HEADERS
 from strongroom.transport.paths import STREAM_TYPE
 from strongroom.transport.table import ChannelLimits
@@ -384,6 +384,31 @@ def test_a_request_that_stops_coming_is_given_up_and_others_are_served_meanwhile
             answer = connection.recv(4096)
             assert answer.startswith(b"HTTP/1.1 400")
             connection.close()
+
+
+def trickle(connection: socket.socket, done: threading.Event) -> None:
+    while not done.wait(0.05):
+        try:
+            connection.sendall(b"x")
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize("path", [EXCHANGE_PATH, KEYED_PATH, MESSAGE_PATH, STREAM_PATH])
+def test_a_request_that_trickles_is_given_up(enclave, path: str) -> None:
+    service = enclave.service(Application(), limits=ChannelLimits(stall_seconds=0.4))
+    done = threading.Event()
+    with Loopback(service) as url, socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n".encode())
+        thread = threading.Thread(target=trickle, args=(connection, done))
+        thread.start()
+        try:
+            connection.settimeout(3)
+            answer = connection.recv(4096)
+        finally:
+            done.set()
+            thread.join()
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 421"))
 
 
 def test_a_client_that_does_not_read_its_answer_is_given_up(enclave) -> None:
