@@ -6,9 +6,7 @@ import asyncio
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from attested import AT, IDENTITY, findings_of, new_platform, policy
 from ratls_second import Plan, verify
+from ratls_servers import Endorsements, hello, running, wait_for
 from store_client import FakeClock
 from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
 from strongroom.base.errors import (
@@ -33,9 +31,9 @@ from strongroom.base.errors import (
 from strongroom.crypto.hashing import sha256
 from strongroom.formats.measurements import MrEnclave
 from strongroom.ratls.client import AsyncRaTlsTransport, RaTlsTransport, peer_of
-from strongroom.ratls.inquest import MAX_STAPLED_COLLATERAL_BYTES, client_context
+from strongroom.ratls.inquest import client_context
 from strongroom.ratls.issuing import ServerCertificate, issue_certificate
-from strongroom.ratls.paths import COLLATERAL_PATH, EVIDENCE_PATH
+from strongroom.ratls.paths import COLLATERAL_PATH, EVIDENCE_PATH, MAX_STAPLED_COLLATERAL_BYTES
 from strongroom.ratls.peer import RaTlsTerms
 from strongroom.ratls.server import (
     BesideCertificate,
@@ -360,51 +358,6 @@ def test_a_response_from_elsewhere_has_no_verdict() -> None:
         peer_of(httpx2.Response(200))
 
 
-class Endorsements:
-    """Collateral of a platform, or none."""
-
-    def __init__(self, platform: SimulatedPlatform) -> None:
-        self.platform = platform
-        self.fails = False
-        self.asked = 0
-
-    def collateral(self, at: Any) -> bytes:
-        self.asked += 1
-        if self.fails:
-            raise CollateralUnavailable("none today")
-        return self.platform.collateral(at).to_json()
-
-
-async def hello(scope: Any, receive: Any, send: Any) -> None:
-    """An application that knows nothing of all this."""
-    if scope["type"] != "http":
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-    await send({"type": "http.response.body", "body": b"hello"})
-
-
-@contextmanager
-def running(config: uvicorn.Config) -> Iterator[str]:
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    wait_for(lambda: server.started)
-    try:
-        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_an_application_under_uvicorn_is_appraised_and_its_certificate_renewed_in_place(
     platform: SimulatedPlatform, terms: RaTlsTerms
 ) -> None:
@@ -413,7 +366,8 @@ def test_an_application_under_uvicorn_is_appraised_and_its_certificate_renewed_i
     certificate = RenewingCertificate(lambda at: issue_certificate(attester, at=at), clock=clock)
     first = certificate.current
     service = BesideCertificate(hello, certificate, endorsements=endorsements, clock=clock, poll_seconds=0.01)
-    with running(uvicorn_config(service, certificate)) as url:
+    with running(uvicorn_config(service, certificate)) as port:
+        url = f"https://127.0.0.1:{port}"
         transport = RaTlsTransport(url, terms, clock=clock)
         with httpx2.Client(transport=transport, trust_env=False) as client:
             response = client.get(url)
@@ -443,7 +397,8 @@ def test_remembered_collateral_that_has_aged_is_asked_for_anew(platform: Simulat
     attester = platform.enclave(IDENTITY)
     certificate = RenewingCertificate(lambda at: issue_certificate(attester, at=at), clock=clock)
     service = BesideCertificate(hello, certificate, endorsements=endorsements, clock=clock, poll_seconds=0.01)
-    with running(uvicorn_config(service, certificate)) as url:
+    with running(uvicorn_config(service, certificate)) as port:
+        url = f"https://127.0.0.1:{port}"
         transport = RaTlsTransport(url, terms, clock=clock)
         with httpx2.Client(transport=transport, trust_env=False) as client:
             client.get(url)

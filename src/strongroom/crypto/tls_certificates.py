@@ -60,6 +60,9 @@ _VERSION_TAG: Final = 0xA0
 _EXTENSIONS_TAG: Final = 0xA3
 _UNIQUE_ID_TAGS: Final = (0x81, 0x82)
 _TIME_DIGITS: Final = {_UTC_TIME: 12, _GENERALIZED_TIME: 14}
+_ALTERNATIVE_NAME: Final = der.oid("2.5.29.17")
+_DNS_NAME: Final = 0x82
+_IP_ADDRESS: Final = 0x87
 _MIN_RSA_BITS: Final = 2048
 _MAX_RSA_BITS: Final = 8192
 _ECDSA: Final = {der.oid(f"1.2.840.10045.4.3.{number}"): use for number, use in ((2, SHA256), (3, SHA384), (4, SHA512))}
@@ -154,6 +157,21 @@ class PeerCertificate:
             return _signed(load_der_public_key(spki), self.algorithm, self.tbs, self.signature)
         except Exception:  # noqa: BLE001 - whatever the library raises on foreign keys, nothing was verified
             return False
+
+    def names(self) -> tuple[str, ...]:
+        """Give the host names and addresses of the subjectAltName, or raise ``MalformedCollateral``."""
+        found: list[str] = []
+        for extension in self.find(_ALTERNATIVE_NAME):
+            outer = DerReader(extension.value, path="certificate.names", error=MalformedCollateral)
+            reader = outer.enter(der.SEQUENCE, "names")
+            outer.expect_end()
+            while (tag := reader.next_tag()) is not None:
+                name = reader.take(tag, "name")
+                if tag == _DNS_NAME:
+                    found.append(name.decode("latin-1"))
+                elif tag == _IP_ADDRESS and len(name) in (4, 16):
+                    found.append(str(ipaddress.ip_address(name)))
+        return tuple(found)
 
     def find(self, *oids: bytes) -> tuple[PeerExtension, ...]:
         """Give the extensions with one of these identifiers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import httpcore2
 import httpx2
@@ -14,7 +14,7 @@ from strongroom.crypto.hashing import sha256
 from strongroom.crypto.tls_certificates import PeerCertificate
 from strongroom.formats.collateral import Collateral
 from strongroom.formats.tagged_evidence import MAX_EVIDENCE_BYTES
-from strongroom.ratls.paths import COLLATERAL_PATH, EVIDENCE_PATH
+from strongroom.ratls.paths import COLLATERAL_PATH, EVIDENCE_PATH, MAX_STAPLED_COLLATERAL_BYTES
 from strongroom.ratls.peer import KeyBoundPeer, RaTlsTerms, appraise_certificate
 from strongroom.verifier.memo import Memo
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.clock import Clock
 
-__all__ = ["MAX_STAPLED_COLLATERAL_BYTES", "Inquest", "client_context"]
-
-MAX_STAPLED_COLLATERAL_BYTES: Final = 2 * 1024 * 1024  # a genuine set has about 30 KB
+__all__ = ["Inquest", "client_context"]
 
 
 def client_context(*, allow_tls_1_2: bool = False) -> ssl.SSLContext:
@@ -84,7 +82,13 @@ class Inquest:
 
     def _appraise(self, certificate: bytes, collateral: Collateral, evidence: bytes | None) -> KeyBoundPeer:
         return appraise_certificate(
-            certificate, collateral, self.terms, at=self.clock.now(), evidence=evidence, memo=self._memo
+            certificate,
+            collateral,
+            self.terms,
+            at=self.clock.now(),
+            host=self.host.decode("ascii"),
+            evidence=evidence,
+            memo=self._memo,
         )
 
     def url_of(self, path: str) -> httpcore2.URL:

@@ -113,17 +113,23 @@ def appraise_certificate(
     terms: RaTlsTerms,
     *,
     at: datetime,
+    host: str | None = None,
     evidence: bytes | None = None,
     memo: Memo | None = None,
 ) -> KeyBoundPeer:
     """Appraise a peer by its certificate (DER), or raise ``AppraisalRefused`` with every finding.
 
-    ``evidence`` is tagged evidence that lay beside the certificate; it counts only where ``terms.authority`` is set.
+    ``host`` (the name or address that was asked for) and ``evidence`` (tagged, beside the certificate) count only where
+    ``terms.authority`` is set, and must be there then.
     That the peer holds the certificate's key is what the TLS handshake proves and not looked at here. What cannot be
     read raises ``MalformedCollateral`` (a certificate, collateral) or ``MalformedQuote`` (evidence).
     """
     peer = PeerCertificate.from_der(certificate)
     findings = _judge_certificate(peer, terms, at)
+    if terms.authority is not None and host not in peer.names():
+        names = ", ".join(ascii(name) for name in peer.names())
+        message = "the certificate is for another server than the one asked for"
+        findings.append(_finding(Check.DEPLOYMENT, "1.8", message, host or "", names))
     found, objections = _find_evidence(peer, terms, evidence)
     findings += objections
     if found is None:

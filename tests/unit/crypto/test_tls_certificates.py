@@ -161,6 +161,74 @@ def test_what_is_not_a_certificate_is_malformed(data: bytes) -> None:
         PeerCertificate.from_der(data)
 
 
+def rebuilt(*, tbs: bytes | None = None, algorithm: bytes | None = None, bits: bytes | None = None) -> bytes:
+    """Our certificate with one of its three parts replaced."""
+    certificate = PeerCertificate.from_der(OWN)
+    identifier = der.element(der.SEQUENCE, der.element(der.OBJECT_IDENTIFIER, certificate.algorithm))
+    signature = der.element(0x03, b"\0" + certificate.signature)
+    return der.element(der.SEQUENCE, tbs or certificate.tbs, algorithm or identifier, bits or signature)
+
+
+def tbs_with(position: int, *elements: bytes) -> bytes:
+    """The signed part with the element at a position replaced: 0 is the version, 1 the serial number, 7 extensions."""
+    reader = der.DerReader(PeerCertificate.from_der(OWN).tbs, path="", error=MalformedCollateral)
+    inner = reader.enter(der.SEQUENCE, "tbs")
+    parts = []
+    while (tag := inner.next_tag()) is not None:
+        parts.append(inner.take_whole(tag, "part"))
+    return der.element(der.SEQUENCE, *parts[:position], *elements, *parts[position + 1 :])
+
+
+EXTENSION = der.element(der.SEQUENCE, der.element(der.OBJECT_IDENTIFIER, b"\x55"), der.element(der.OCTET_STRING, b""))
+
+
+def extensions(*parts: bytes) -> bytes:
+    return der.element(0xA3, der.element(der.SEQUENCE, *parts))
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (rebuilt(bits=der.element(0x03, b"\x01abc")), "whole bytes"),
+        (rebuilt(tbs=tbs_with(0, der.element(0xA0, der.unsigned(1)))), "version 3"),
+        (rebuilt(tbs=tbs_with(1, der.element(der.INTEGER, b"\x01" * 33))), "33 bytes"),
+        (rebuilt(tbs=tbs_with(1, der.element(der.INTEGER, b""))), "0 bytes"),
+        (rebuilt(tbs=tbs_with(4, der.element(der.SEQUENCE, der.unsigned(1), der.unsigned(2)))), "not a date"),
+        (rebuilt(tbs=tbs_with(7, extensions(*[EXTENSION] * 33))), "more than 32"),
+        (
+            rebuilt(
+                algorithm=der.element(
+                    der.SEQUENCE, der.element(der.OBJECT_IDENTIFIER, b"\x2a"), der.element(0x05, b"x")
+                )
+            ),
+            "NULL",
+        ),
+    ],
+)
+def test_each_rule_of_the_structure_is_kept(data: bytes, rule: str) -> None:
+    with pytest.raises(MalformedCollateral, match=rule):
+        PeerCertificate.from_der(data)
+
+
+def test_unique_identifiers_are_passed_over_and_extensions_may_be_missing() -> None:
+    assert len(PeerCertificate.from_der(rebuilt()).extensions) == 7
+    without = PeerCertificate.from_der(rebuilt(tbs=tbs_with(7, der.element(0x81, b"\0x"), der.element(0x82, b"\0y"))))
+    assert without.extensions == ()
+    assert without.names() == ()
+
+
+@given(st.binary(max_size=60))
+def test_any_subject_alternative_name_is_read_or_malformed(value: bytes) -> None:
+    named = der.element(
+        der.SEQUENCE, der.element(der.OBJECT_IDENTIFIER, der.oid("2.5.29.17")), der.element(der.OCTET_STRING, value)
+    )
+    certificate = PeerCertificate.from_der(rebuilt(tbs=tbs_with(7, extensions(named))))
+    try:
+        certificate.names()
+    except MalformedCollateral:
+        return
+
+
 def test_two_different_signature_algorithms_are_malformed() -> None:
     with pytest.raises(MalformedCollateral, match="two different"):
         PeerCertificate.from_der(OWN.replace(der.oid("1.2.840.10045.4.3.3"), der.oid("1.2.840.10045.4.3.2"), 1))

@@ -48,9 +48,11 @@ class World:
     def plan(self, **changes: Any) -> Plan:
         return Plan(quote=self.attester.evidence, at=AT, **changes)
 
-    def judge(self, der: bytes, *, evidence: bytes | None = None, **changes: Any) -> KeyBoundPeer:
+    def judge(
+        self, der: bytes, *, evidence: bytes | None = None, host: str | None = None, **changes: Any
+    ) -> KeyBoundPeer:
         terms = replace(self.terms, **changes)
-        return appraise_certificate(der, self.collateral, terms, at=AT, evidence=evidence)
+        return appraise_certificate(der, self.collateral, terms, at=AT, host=host, evidence=evidence)
 
     def objections(self, der: bytes, **changes: Any) -> list[tuple[str, str]]:
         with pytest.raises(AppraisalRefused) as refused:
@@ -264,22 +266,34 @@ def test_what_cannot_be_read_is_malformed(world: World) -> None:
         world.judge(plan.der(), accept_older_gramine=True)
 
 
-def test_ordinary_certificates_need_the_pinned_authority_and_evidence_beside_them(world: World) -> None:
+def test_evidence_too_large_to_be_read_is_malformed(world: World) -> None:
+    plan = world.plan(oids=[], extra=[(GRAMINE.dotted_string, bytes(48 * 1024 + 1), False)])
+    with pytest.raises(MalformedQuote, match="at most"):
+        world.judge(plan.der(), accept_older_gramine=True)
+
+
+def test_ordinary_certificates_need_the_pinned_authority_the_right_name_and_evidence_beside_them(world: World) -> None:
     authority, server, stranger = world.plan(), world.plan(oids=[]), world.plan()
     server.signer = authority.key
-    evidence = server.tagged()
-    signed = server.der()
-    own_authority = authority.der()
-    peer = world.judge(signed, evidence=evidence, authority=own_authority)
-    assert peer.certified
-    assert world.objections(signed, authority=own_authority) == [("key-binding", "ra-tls 2.1")]
-    assert world.objections(signed, evidence=evidence, authority=stranger.der()) == [("chain", "ra-tls 1.4")]
-    assert world.objections(signed, evidence=stranger.tagged(), authority=own_authority) == [
-        ("key-binding", "ra-tls 3.4")
-    ]
-    assert world.objections(signed) == [("signature", "ra-tls 1.3"), ("key-binding", "ra-tls 2.1")]
+    server.extra = [
+        ("2.5.29.17", bytes.fromhex("300f8209612e6578616d706c6587027f01"), False)
+    ]  # a.example, half an address
+    beside = {"evidence": server.tagged(), "host": "a.example", "authority": authority.der()}
+    assert world.judge(server.der(), **beside).certified
+    without = {**beside, "evidence": None}
+    assert world.objections(server.der(), **without) == [("key-binding", "ra-tls 2.1")]
+    elsewhere = {**beside, "host": "b.example"}
+    assert world.objections(server.der(), **elsewhere) == [("deployment", "ra-tls 1.8")]
+    nowhere = {**beside, "host": None}
+    assert world.objections(server.der(), **nowhere) == [("deployment", "ra-tls 1.8")]
+    of_another = {**beside, "authority": stranger.der()}
+    assert world.objections(server.der(), **of_another) == [("chain", "ra-tls 1.4")]
+    of_another_key = {**beside, "evidence": stranger.tagged()}
+    assert world.objections(server.der(), **of_another_key) == [("key-binding", "ra-tls 3.4")]
+    assert world.objections(server.der()) == [("signature", "ra-tls 1.3"), ("key-binding", "ra-tls 2.1")]
     authority.lifetime = timedelta(seconds=30)
-    assert world.objections(signed, evidence=evidence, authority=authority.der()) == [("expiry", "ra-tls 1.5")]
+    ended = {**beside, "authority": authority.der()}
+    assert world.objections(server.der(), **ended) == [("expiry", "ra-tls 1.5")]
 
 
 def test_evidence_with_a_nonce_is_made_as_it_is_read(world: World) -> None:
