@@ -66,7 +66,22 @@ class Chain:
 
 
 def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kind) -> Chain | None:
-    """Judge one chain, given in any order; ``None`` when it does not have the right number of certificates."""
+    """Judge one chain, given in any order; ``None`` when it does not have the right number of certificates.
+
+    What does not depend on the instant is remembered of chains that nothing was said against; dates are judged always.
+    """
+    content = (kind, inquiry.anchors, *(certificate.der for certificate in certificates))
+    chain = inquiry.memo.lasting(
+        content, lambda: inquiry.unopposed(lambda: _judge_lasting(inquiry, certificates, kind))
+    )
+    for certificate in chain.certificates if chain is not None else ():
+        begin, end = certificate.not_before, certificate.not_after
+        inquiry.in_time("2.4", f"certificate {label(certificate)}", begin, end, graced=False)
+    return chain
+
+
+def _judge_lasting(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kind) -> Chain | None:
+    """Step 2 without 2.4."""
     if not inquiry.require(
         len(certificates) == kind.length,
         Check.CHAIN,
@@ -84,15 +99,11 @@ def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kin
     anchor = _anchor(inquiry, chain[-1])
     vendor = anchor.vendor if anchor is not None else chain[-1].common_name.removesuffix(_ROOT_SUFFIX)
     for position, certificate in enumerate(chain):
-        issuer = chain[min(position + 1, len(chain) - 1)]
-        if inquiry.first_sight(certificate, issuer):
-            _judge_certificate(inquiry, certificate, issuer)
+        _judge_certificate(inquiry, certificate, chain[min(position + 1, len(chain) - 1)])
         if not _may(certificate, _ca_certificates_below(position, kind)):
             inquiry.object(Check.CHAIN, "2.5", f"certificate {label(certificate)} may not be used in its place")
-        unknown = certificate.critical_extensions - (
-            _UNDERSTOOD_OF_PCK if kind is Kind.PCK and not position else _UNDERSTOOD
-        )
-        if unknown:
+        understood = _UNDERSTOOD_OF_PCK if kind is Kind.PCK and not position else _UNDERSTOOD
+        if unknown := certificate.critical_extensions - understood:
             inquiry.object(
                 Check.CHAIN,
                 "2.8",
@@ -160,7 +171,6 @@ def _judge_certificate(inquiry: Inquiry, certificate: Certificate, issuer: Certi
         inquiry.object(Check.CHAIN, "2.3", f"certificate {name} names another issuer")
     if not inquiry.signed_by(issuer, certificate):
         inquiry.object(Check.SIGNATURE, "2.3", f"certificate {name} is not signed by the key of {label(issuer)}")
-    inquiry.in_time("2.4", f"certificate {name}", certificate.not_before, certificate.not_after, graced=False)
 
 
 def _may(certificate: Certificate, ca_below: int | None) -> bool:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from strongroom.base.findings import Check, Finding
 from strongroom.crypto import ecdsa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from strongroom.crypto.certificates import Certificate, RevocationList
     from strongroom.verifier.anchors import Anchor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Inquiry", "label"]
 
 _MAX_LABEL = 80
+T = TypeVar("T")
 
 
 class Inquiry:
@@ -40,7 +41,7 @@ class Inquiry:
         self.findings: list[Finding] = []
         self.confessions: list[str] = []
         self.ends: list[datetime] = []
-        self._seen: set[tuple[bytes, bytes]] = set()
+        self._objections = 0
 
     def require(
         self,
@@ -59,19 +60,18 @@ class Inquiry:
 
     def object(self, check: Check, section: str, message: str, *, expected: str = "", actual: str = "") -> None:
         """Note an objection; the same one, as to one root in three chains, once."""
+        self._objections += 1
         finding = Finding(
             check=check, message=message, section=f"appraisal {section}", expected=expected, actual=actual
         )
         if finding not in self.findings:
             self.findings.append(finding)
 
-    def first_sight(self, certificate: Certificate, issuer: Certificate) -> bool:
-        """Tell whether this certificate under this issuer is seen for the first time, so that it is judged once."""
-        pair = (certificate.der, issuer.der)
-        if pair in self._seen:
-            return False
-        self._seen.add(pair)
-        return True
+    def unopposed(self, judge: Callable[[], T | None]) -> tuple[T | None, bool]:
+        """Give what a judgement finds out, and whether it did so without any objection, new or repeated."""
+        before = self._objections
+        value = judge()
+        return value, self._objections == before
 
     def in_time(self, section: str, what: str, begin: datetime, end: datetime, *, graced: bool) -> None:
         """Object when the instant lies outside [begin, end]; ``graced`` things may be late by the grace period."""

@@ -1,7 +1,7 @@
 """A memory for pure functions of bytes: signatures already found good, structures already read.
 
 It cannot change a verdict: what is remembered depends on the bytes alone. Dates, revocation and policy are judged
-anew each time. Only good signatures are remembered.
+anew each time. Only good signatures and chains without objection are remembered.
 """
 
 from __future__ import annotations
@@ -52,6 +52,21 @@ class Memo:
         if good:
             self._store(key, True)
         return good
+
+    def lasting(self, content: tuple[object, ...], judge: Callable[[], tuple[T | None, bool]]) -> T | None:
+        """Give the first of what ``judge()`` gives, remembered only when the second is true.
+
+        ``content`` decides the answer alone, and no instant does.
+        """
+        key = ("judged", *content)
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return cast("T | None", self._answers[key])
+        value, clean = judge()
+        if clean:
+            self._store(key, value)
+        return value
 
     def _store(self, key: tuple[object, ...], value: object) -> None:
         if not self.capacity:

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 import pytest
 
+from strongroom.testing.intel_pki import AT, IntelPki, key
+from strongroom.verifier import INTEL_SGX_ROOT, assess
 from strongroom.verifier.memo import Memo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Counted:
@@ -69,3 +78,48 @@ def test_no_capacity_remembers_nothing() -> None:
         memo.parsed("reversed", b"aa", read=counted.parse)
         counted.holds(memo, b"ab", b"a", b"b")
     assert counted.calls == 6
+
+
+def test_what_was_objected_to_is_judged_again() -> None:
+    memo, calls = Memo(capacity=10), []
+
+    def judge() -> tuple[str, bool]:
+        calls.append(1)
+        return "chain", len(calls) > 2
+
+    assert [memo.lasting((b"content",), judge) for _ in range(5)] == ["chain"] * 5
+    assert len(calls) == 3
+
+
+CHAIN_FAULTS: dict[str, Callable[[IntelPki], object]] = {
+    "root signed by another key": lambda pki: setattr(pki.root, "signer", key("somebody")),
+    "leaf signed by another key": lambda pki: setattr(pki.leaf, "signer", key("somebody")),
+    "expired leaf": lambda pki: setattr(pki.leaf, "not_after", AT - timedelta(days=1)),
+    "root of the future": lambda pki: setattr(pki.root, "not_before", AT + timedelta(days=1)),
+    "leaf with another name": lambda pki: setattr(pki.leaf, "common_name", "Example SGX PCK"),
+    "revoked leaf": lambda pki: setattr(pki.pck_crl, "revoked", [pki.leaf.serial]),
+    "revoked intermediate": lambda pki: setattr(pki.root_crl, "revoked", [pki.intermediate.serial]),
+}
+
+
+@pytest.mark.parametrize("name", CHAIN_FAULTS)
+def test_the_same_objections_come_with_a_memory_of_good_and_of_bad_chains(name: str) -> None:
+    memo = Memo(capacity=1000)
+    good, bad = IntelPki(), IntelPki()
+    CHAIN_FAULTS[name](bad)
+    plain = assess(*bad.build(), [bad.anchor], at=AT)
+    assert plain.findings
+    for _ in range(3):
+        assert assess(*good.build(), [good.anchor], at=AT, memo=memo).genuine
+        assert assess(*bad.build(), [bad.anchor], at=AT, memo=memo).findings == plain.findings
+
+
+def test_a_remembered_chain_is_remembered_for_its_anchors_only() -> None:
+    memo, pki = Memo(capacity=1000), IntelPki()
+    built = pki.build()
+    assert assess(*built, [pki.anchor], at=AT, memo=memo).genuine
+    for anchors in ([], [INTEL_SGX_ROOT], [replace(pki.anchor, vendor="Other")]):
+        assert not assess(*built, anchors, at=AT, memo=memo).genuine
+    for days in (-400, 400):
+        later = assess(*built, [pki.anchor], at=AT + timedelta(days=days), memo=memo)
+        assert "expiry" in {finding.check for finding in later.findings}
