@@ -70,6 +70,7 @@ class Recorder:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.received: list[bytes] = []
         self.handshakes = 0
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
@@ -82,9 +83,11 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         self._listening.close()
-        with socket.socket() as knock:  # wakes the accept on systems that sleep through a close
-            knock.settimeout(0.1)
         self._thread.join(5)
+
+    def serve_one_more(self) -> None:
+        """Serve a second connection while the first is still open."""
+        threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
         self._listening.settimeout(0.05)
@@ -102,9 +105,10 @@ class Recorder:
         with plain:
             try:
                 with self._context.wrap_socket(plain, server_side=True) as tls:
-                    self.handshakes += 1
-                    index = len(self.received)
-                    self.received.append(b"")
+                    with self._lock:
+                        self.handshakes += 1
+                        index = len(self.received)
+                        self.received.append(b"")
                     while data := tls.recv(65536):
                         self.received[index] += data
                         if self.received[index].endswith(b"\r\n\r\n"):
@@ -207,9 +211,8 @@ def test_a_stranger_without_any_evidence_is_asked_for_collateral_at_most(
     context = own_context(issue_certificate(platform.enclave(STRANGER), at=AT))
     stapled = platform.collateral(AT).to_json()
     answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(stapled) + stapled
-    with Recorder(context, answer) as server, Recorder(context, answer):
-        threaded = threading.Thread(target=server._serve, daemon=True)  # two connections at once
-        threaded.start()
+    with Recorder(context, answer) as server:
+        server.serve_one_more()
         with pytest.raises(AppraisalRefused):
             get(server.url, RaTlsTransport(server.url, terms, clock=FakeClock()))
         wait_for(lambda: server.handshakes == 2)
@@ -237,7 +240,7 @@ def test_collateral_that_cannot_be_had_is_never_acceptance(
 ) -> None:
     context = own_context(issue_certificate(platform.enclave(IDENTITY), at=AT))
     with Recorder(context, answer) as server:
-        threading.Thread(target=server._serve, daemon=True).start()
+        server.serve_one_more()
         for call in (sync_get, async_get):
             with pytest.raises(error):
                 call(server.url, terms)
@@ -308,7 +311,7 @@ def test_a_connection_is_not_used_beyond_its_verdict(platform: SimulatedPlatform
             client.get(server.url)
             assert server.handshakes == 1
             clock.instant = certificate.not_after + timedelta(seconds=1)
-            threading.Thread(target=server._serve, daemon=True).start()
+            server.serve_one_more()
             with pytest.raises(AppraisalRefused) as refused:
                 client.get(server.url)
             wait_for(lambda: server.handshakes == 2)
