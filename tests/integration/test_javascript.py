@@ -310,7 +310,7 @@ def test_damaged_bytes_get_the_same_verdict() -> None:
     for a, b in different:
         assert {a["verdict"], b["verdict"]} == {"malformed", "refused"}, (a, b)
         assert {a.get("error"), b.get("error")} & {MalformedCollateral.__name__, MalformedQuote.__name__}
-    assert len(different) < 0.02 * len(cases)
+    assert len(different) < 0.04 * len(cases)
     assert {item["verdict"] for item in there} == {"malformed", "refused"} | {item["verdict"] for item in here}
 
 
