@@ -6,20 +6,28 @@ is the step that stops it, and not a mistake of the attacker's.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx2
 import pytest
 
-from attested import IDENTITY, Counting, Enclave, client_of, findings_of, new_platform, policy
+from attested import IDENTITY, Counting, Enclave, client_of, echo, findings_of, new_platform, policy
 from store_client import FakeClock
 from strongroom.attesters.simulated import SimulatedPlatform
-from strongroom.base.errors import AppraisalRefused
-from strongroom.channel.client import ClientTerms
-from strongroom.channel.messages import ServerAnswer
+from strongroom.base.errors import AppraisalRefused, MalformedMessage, NotAuthorised, StoreUnreachable
+from strongroom.channel import keyed
+from strongroom.channel.bhttp import BinaryResponse
+from strongroom.channel.client import ClientExchange, ClientTerms
+from strongroom.channel.keyed import KeyedRequest, ServerKeyedExchange
+from strongroom.channel.messages import AnswerCore, ClientHello, ServerAnswer
+from strongroom.channel.secure import ServerChannel
+from strongroom.channel.shared_key import SharedKey, SharedKeyring
 from strongroom.client.invitation import Invitation
 from strongroom.crypto import merkle
+from strongroom.crypto.hashing import sha256
 from strongroom.formats.instance_certificate import SignedInstanceCertificate
 from strongroom.formats.measurements import MrEnclave, MrSigner
 from strongroom.formats.tcb_levels import TcbStatus
@@ -28,7 +36,10 @@ from strongroom.store.deployment import Deployment
 from strongroom.testing.impostor import Impostor, Pretence, observe
 from strongroom.testing.loopback import Loopback
 from strongroom.testing.relay import Relay, Wiretap
-from strongroom.transport.asgi import EXCHANGE_PATH
+from strongroom.transport.asgi import EXCHANGE_PATH, KEYED_PATH, MESSAGE_PATH, STREAM_PATH, SharedKeyService
+from strongroom.transport.client import SharedKeyTransport
+from strongroom.transport.table import ChannelLimits
+from strongroom.verifier.binding import AttestedPeer
 from strongroom.verifier.policy import SignerRule
 
 SECRET = b"the password of my bank is 4711"
@@ -160,6 +171,314 @@ def test_diversion_to_another_deployment_of_the_same_code_is_refused(genuine, pl
     with Loopback(other) as address:
         assert refused(address, genuine.terms()) == [("deployment", "attested-channel 6.4")]
     assert other.paths == [EXCHANGE_PATH]
+
+
+# resumption
+
+
+class Resuming(Wiretap):
+    """Passes everything on until told otherwise; ``requests`` and ``answers`` are those of keyed exchanges."""
+
+    def __init__(self, genuine_url: str) -> None:
+        super().__init__(genuine_url)
+        self.paths: list[str] = []
+        self.requests: list[bytes] = []
+        self.answers: list[bytes] = []
+
+    async def pass_on(self, path, body):
+        self.paths.append(path)
+        if path != KEYED_PATH:
+            return await super().pass_on(path, body)
+        self.requests.append(body)
+        status, answer = await self.keyed(body)
+        self.answers.append(answer)
+        return status, answer
+
+    async def keyed(self, body: bytes) -> tuple[int, bytes]:
+        return await super().pass_on(KEYED_PATH, body)
+
+
+def resumed(address: str, terms: ClientTerms) -> tuple[bytes, AttestedPeer]:
+    """Say something harmless, wait until the channel is due, and tell the secret; gives the answer and the peer."""
+    clock = FakeClock()
+    with client_of(address, terms, clock=clock) as (client, transport):
+        client.post("/", content=b"harmless")
+        clock.seconds, clock.instant = 1500.1, clock.instant + timedelta(seconds=1500.1)
+        return client.post("/login", content=SECRET).content, transport.peer()
+
+
+def test_a_resumed_session_is_the_old_verdict_with_its_age_and_a_wiretap_learns_nothing(url, genuine) -> None:
+    wiretap = Resuming(url)
+    with wiretap.serve() as address:
+        answer, peer = resumed(address, genuine.terms())
+    assert answer == SECRET
+    assert peer.resumed
+    assert peer.age(FakeClock().instant + timedelta(seconds=1500)) == timedelta(seconds=1500)
+    assert wiretap.paths == [EXCHANGE_PATH, MESSAGE_PATH, KEYED_PATH, MESSAGE_PATH]
+    assert SECRET not in b"".join(wiretap.seen)
+    assert genuine.quotes == 1
+
+
+class KeylessRelay(Resuming):
+    """Answers keyed exchanges itself, with a key of its own, and reads what follows if it can."""
+
+    def __init__(self, genuine_url: str, deployment: bytes, collateral_digest: bytes | None) -> None:
+        super().__init__(genuine_url)
+        self.said = {"deployment": deployment, "epoch": 1, "collateral_digest": collateral_digest}
+        self.channels: dict[bytes, ServerChannel] = {}
+        self.read: list[bytes] = []
+
+    async def keyed(self, body: bytes) -> tuple[int, bytes]:
+        exchange = ServerKeyedExchange(KeyedRequest.from_bytes(body), bytes(32), **self.said)
+        channel = exchange.channel()
+        self.channels[channel.channel_id] = channel
+        return 200, exchange.answer
+
+    async def pass_on(self, path, body):
+        channel = self.channels.get(body[:16]) if path == MESSAGE_PATH else None
+        if channel is None:
+            return await super().pass_on(path, body)
+        number, request = channel.open_request(body)
+        self.read.append(request)
+        return 200, channel.seal_answer(number, BinaryResponse(status=200, headers=(), content=b"thanks").to_bytes())
+
+
+def keyless_relay(url: str, genuine: Genuine) -> KeylessRelay:
+    return KeylessRelay(url, genuine.deployment, sha256(genuine.collateral(FakeClock().now())))
+
+
+def test_a_relay_without_the_sessions_key_cannot_resume_it_and_the_client_attests_again(url, genuine) -> None:
+    relay = keyless_relay(url, genuine)
+    with relay.serve() as address:
+        answer, peer = resumed(address, genuine.terms())
+    assert (answer, peer.resumed, relay.read) == (SECRET, False, [])
+    assert relay.paths == [EXCHANGE_PATH, MESSAGE_PATH, KEYED_PATH, EXCHANGE_PATH, MESSAGE_PATH]
+
+
+def test_a_relay_resumes_the_session_of_a_client_that_leaves_the_key_out_of_its_keys(url, genuine, monkeypatch) -> None:
+    monkeypatch.setattr(keyed, "mix", lambda _key, secret, _transcript: secret)
+    relay = keyless_relay(url, genuine)
+    with relay.serve() as address:
+        assert resumed(address, genuine.terms())[0] == b"thanks"
+    assert any(SECRET in request for request in relay.read)
+
+
+class Diverting(Resuming):
+    """Leads keyed exchanges, and all that follows, to another instance."""
+
+    def __init__(self, genuine_url: str, other_url: str) -> None:
+        super().__init__(genuine_url)
+        self._other = other_url
+
+    async def keyed(self, body: bytes) -> tuple[int, bytes]:
+        self._genuine = self._other
+        return await super().keyed(body)
+
+
+def test_another_instance_of_the_deployment_cannot_resume_the_session_and_has_to_prove_itself(url, genuine) -> None:
+    other = Genuine(genuine.platform)
+    other.store = genuine.store
+    counting = Counting(other.service())
+    with Loopback(counting) as other_url, Diverting(url, other_url).serve() as address:
+        answer, peer = resumed(address, genuine.terms())
+    assert (answer, peer.resumed) == (SECRET, False)
+    assert counting.paths == [KEYED_PATH, EXCHANGE_PATH, MESSAGE_PATH]
+    assert other.quotes == 1
+
+
+def test_another_deployment_cannot_resume_the_session_and_is_told_nothing(url, genuine) -> None:
+    counting = Counting(Genuine(genuine.platform).service())
+    with Loopback(counting) as other_url, Diverting(url, other_url).serve() as address:
+        with pytest.raises(AppraisalRefused) as refusal:
+            resumed(address, genuine.terms())
+        assert findings_of(refusal.value) == [("deployment", "attested-channel 6.4")]
+    assert counting.paths == [KEYED_PATH, EXCHANGE_PATH]
+
+
+def test_a_recorded_resumption_is_good_once_and_an_altered_one_never(url, genuine) -> None:
+    wiretap = Resuming(url)
+    with wiretap.serve() as address, httpx2.Client(trust_env=False) as http:
+        resumed(address, genuine.terms())
+        (request,) = wiretap.requests
+        for body in (request, request[:-1] + bytes([request[-1] ^ 1])):
+            answer = http.post(url + KEYED_PATH, content=body)
+            assert (answer.status_code, answer.json()["error"]) == (421, "channel-unknown")
+
+
+class SplicingKeyed(Resuming):
+    """Gives each client the answer that the previous one got."""
+
+    async def keyed(self, body: bytes) -> tuple[int, bytes]:
+        status, answer = await super().keyed(body)
+        return status, self.previous.pop(0) if self.previous else answer
+
+    previous: list[bytes]
+
+
+def test_the_answer_to_another_clients_resumption_is_refused(url, genuine) -> None:
+    wiretap = SplicingKeyed(url)
+    wiretap.previous = []
+    with wiretap.serve() as address:
+        assert resumed(address, genuine.terms())[1].resumed
+        wiretap.previous = [wiretap.answers[0]]
+        answer, peer = resumed(address, genuine.terms())
+    assert (answer, peer.resumed) == (SECRET, False)
+    assert SECRET not in b"".join(wiretap.seen)
+
+
+def test_after_an_epoch_change_a_session_is_not_resumed(url, genuine) -> None:
+    clock = FakeClock()
+    with client_of(url, genuine.terms(), clock=clock) as (client, transport):
+        client.post("/", content=b"harmless")
+        genuine.store.epoch, genuine.store._identity = 2, None
+        clock.seconds = 1500.1
+        assert client.post("/login", content=SECRET).content == SECRET
+        assert (transport.peer().epoch, transport.peer().resumed) == (2, False)
+    assert genuine.quotes == 2
+
+
+def test_after_the_greatest_age_a_session_is_not_resumed_by_either_end(genuine) -> None:
+    for client_limit, service_limit in ((timedelta(minutes=20), 86_400.0), (timedelta(hours=24), 1200.0)):
+        service_clock = FakeClock()
+        limits = ChannelLimits(resumption_seconds=service_limit)
+        with (
+            Loopback(genuine.service(clock=service_clock, limits=limits)) as address,
+            client_of(address, genuine.terms(max_resumed_age=client_limit), clock=FakeClock()) as (client, transport),
+        ):
+            client.post("/", content=b"harmless")
+            for clock in (service_clock, transport._keeper._clock):
+                clock.seconds, clock.instant = 1500.1, clock.instant + timedelta(seconds=1500.1)
+            assert client.post("/login", content=SECRET).content == SECRET
+            assert not transport.peer().resumed
+
+
+# downgrade
+
+
+class Downgrading(Wiretap):
+    """Weakens what the client asks, or what the server chose."""
+
+    def __init__(self, genuine_url: str, *, hello=None, core=None) -> None:
+        super().__init__(genuine_url)
+        self.hello = hello or {}
+        self.core = core or {}
+
+    async def pass_on(self, path, body):
+        if path == EXCHANGE_PATH:
+            body = replace(ClientHello.from_bytes(body), **self.hello).to_bytes()
+        status, answer = await super().pass_on(path, body)
+        if path == EXCHANGE_PATH and status == 200 and self.core:
+            parsed = ServerAnswer.from_bytes(answer)
+            core = replace(AnswerCore.from_bytes(parsed.core), **self.core)
+            answer = replace(parsed, core=core.to_bytes()).to_bytes()
+        return status, answer
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [{"suites": (1, 0)}, {"evidence_kinds": ("sgx-dcap-3", "none")}, {"deployment": None}, {"nonce": bytes(32)}],
+    ids=["suites", "evidence", "deployment", "nonce"],
+)
+def test_a_hello_that_was_weakened_on_the_way_is_noticed(url, genuine, hello: dict[str, object]) -> None:
+    downgrading = Downgrading(url, hello=hello)
+    with downgrading.serve() as address:
+        assert refused(address, genuine.terms()) == [("key-binding", "attested-channel 3")]
+    assert SECRET not in b"".join(downgrading.seen)
+
+
+@pytest.mark.parametrize("core", [{"suite": 0}, {"evidence_kind": "none"}], ids=["suite", "evidence"])
+def test_a_choice_that_was_not_offered_is_malformed(url, genuine, core: dict[str, object]) -> None:
+    with (
+        Downgrading(url, core=core).serve() as address,
+        client_of(address, genuine.terms()) as (client, _),
+        pytest.raises(MalformedMessage, match="not offered"),
+    ):
+        client.post("/login", content=SECRET)
+
+
+# shared keys
+
+
+SHARED = SharedKey(label="backup", deployment=b"d" * 32, epoch=1, secret=b"s" * 32)
+
+
+def told_under(key: SharedKey, address: str) -> bytes:
+    transport = SharedKeyTransport(address, [key], clock=FakeClock())
+    with httpx2.Client(transport=transport, base_url="https://store") as client:
+        return client.post("/", content=SECRET).content
+
+
+@pytest.fixture
+def restoring() -> Iterator[tuple[str, Counting]]:
+    """A service that holds the very same secret, for another label."""
+    keys = SharedKeyring([replace(SHARED, label="restore")])
+    counting = Counting(SharedKeyService(echo, clock=FakeClock(), shared_keys=keys))
+    with Loopback(counting) as address:
+        yield address, counting
+
+
+def test_a_shared_key_of_another_label_is_refused(restoring) -> None:
+    address, counting = restoring
+    assert told_under(replace(SHARED, label="restore"), address) == SECRET
+    counting.arrived.clear()
+    with pytest.raises(NotAuthorised):
+        told_under(SHARED, address)
+    assert counting.paths == [KEYED_PATH]
+
+
+def test_a_secret_without_its_label_serves_every_purpose(monkeypatch) -> None:
+    monkeypatch.setattr(SharedKey, "derive", lambda key: (key.secret[:16], key.secret))
+    keys = SharedKeyring([replace(SHARED, label="restore")])
+    with Loopback(SharedKeyService(echo, clock=FakeClock(), shared_keys=keys)) as address:
+        assert told_under(SHARED, address) == SECRET
+
+
+def test_somebody_in_the_middle_without_the_shared_secret_is_refused() -> None:
+    keys = SharedKeyring([SHARED])
+    with Loopback(SharedKeyService(echo, clock=FakeClock(), shared_keys=keys)) as address:
+        relay = KeylessRelay(address, SHARED.deployment, None)
+        with relay.serve() as false_address, pytest.raises(NotAuthorised, match="does not hold the shared key"):
+            told_under(SHARED, false_address)
+    assert relay.read == []
+
+
+def test_a_channel_under_a_shared_key_is_no_attested_one(genuine) -> None:
+    """A client that wants evidence cannot be content with a shared key: it has no way to take one."""
+    both = genuine.service()
+    both._shared_keys = SharedKeyring([SHARED])
+    with Loopback(both) as address:
+        assert told_under(SHARED, address) == SECRET
+        transport = SharedKeyTransport(address, [SHARED], clock=FakeClock())
+        assert not isinstance(transport.peer(), AttestedPeer)
+        transport.close()
+        assert told(address, genuine.terms()) == SECRET
+
+
+# slow clients and floods
+
+
+def test_slow_clients_and_a_flood_of_hellos_do_not_keep_others_out_for_long(genuine) -> None:
+    clock = FakeClock()
+    service = genuine.service(clock=clock, limits=ChannelLimits(max_channels=40, stall_seconds=0.5))
+    with Loopback(service) as address, httpx2.Client(trust_env=False) as http:
+        port = int(address.rpartition(":")[2])
+        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+        for place, connection in enumerate(slow):
+            path = (EXCHANGE_PATH, KEYED_PATH, MESSAGE_PATH, STREAM_PATH)[place % 4]
+            connection.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nx".encode())
+        assert told(address, genuine.terms()) == SECRET
+        statuses = [
+            http.post(address + EXCHANGE_PATH, content=ClientExchange(genuine.terms()).hello) for _ in range(60)
+        ]
+        assert {answer.status_code for answer in statuses} == {200, 503}
+        with pytest.raises(StoreUnreachable, match="too many open channels"):
+            told(address, genuine.terms())
+        clock.seconds = 121.0  # hellos that nobody followed up make room
+        assert told(address, genuine.terms()) == SECRET
+        for connection in slow:
+            connection.settimeout(5)
+            assert connection.recv(100).startswith(b"HTTP/1.1 4")
+            connection.close()
 
 
 # impostors with a stolen attestation key
