@@ -48,7 +48,7 @@ class TdAttributes(IntFlag):
     @property
     def reserved(self) -> int:
         """The bits that are set and have no name."""
-        return self.value & ~sum(flag.value for flag in TdAttributes)
+        return self.value & ~_NAMED
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,6 +58,7 @@ class TdAttributes(IntFlag):
         return tuple(named.get(value) or f"bit {value.bit_length() - 1}" for value in set_bits)
 
 
+_NAMED: Final = sum(flag.value for flag in TdAttributes)
 _LAYOUT_10: Final = (
     ("tee_tcb_svn", 16),
     ("mr_seam", 48),
@@ -122,7 +123,7 @@ class TdReport:
     @classmethod
     def size(cls) -> int:
         """How many bytes a report of this kind has."""
-        return sum(size for _, size in cls.LAYOUT)
+        return _SIZES[cls.BODY_TYPE]
 
     @classmethod
     def from_bytes(cls, data: bytes, *, path: str = "report") -> TdReport:
@@ -187,3 +188,6 @@ class TdReport15Ex(TdReport15):
     initial_tee_fmspc: bytes
     current_service_td_hash: bytes
     current_service_td_attributes: bytes
+
+
+_SIZES: Final = {kind.BODY_TYPE: sum(size for _, size in kind.LAYOUT) for kind in (TdReport, TdReport15, TdReport15Ex)}

@@ -34,24 +34,24 @@ def judge_module(inquiry: Inquiry, info: TcbInfo, report: TdReport) -> None:
         module = info.tdx_module
     if module is None:
         return  # step 7.6 or 4.3 has objected
-    inquiry.require(
-        report.mr_signer_seam == module.mr_signer,
-        Check.TDX_MODULE,
-        "7.7",
-        "the TDX module is signed by somebody else",
-        expected=module.mr_signer.hex(),
-        actual=report.mr_signer_seam.hex(),
-    )
+    if report.mr_signer_seam != module.mr_signer:
+        inquiry.object(
+            Check.TDX_MODULE,
+            "7.7",
+            "the TDX module is signed by somebody else",
+            expected=module.mr_signer.hex(),
+            actual=report.mr_signer_seam.hex(),
+        )
     mask = int.from_bytes(module.attributes_mask, "big")
     attributes = int.from_bytes(report.seam_attributes, "big")
-    inquiry.require(
-        attributes & mask == int.from_bytes(module.attributes, "big") & mask and not attributes & ~mask,
-        Check.TDX_MODULE,
-        "7.8",
-        "the TDX module has other attributes than its identity",
-        expected=f"{module.attributes.hex()} under {module.attributes_mask.hex()}, and nothing outside",
-        actual=report.seam_attributes.hex(),
-    )
+    if attributes & mask != int.from_bytes(module.attributes, "big") & mask or attributes & ~mask:
+        inquiry.object(
+            Check.TDX_MODULE,
+            "7.8",
+            "the TDX module has other attributes than its identity",
+            expected=f"{module.attributes.hex()} under {module.attributes_mask.hex()}, and nothing outside",
+            actual=report.seam_attributes.hex(),
+        )
 
 
 def module_level(inquiry: Inquiry, info: TcbInfo, tdx_svn: bytes, *, step: str | None = None) -> IsvSvnLevel | None:

@@ -23,22 +23,22 @@ _XFAM_ALLOWED: Final = 0x0006DBE7
 
 def judge_td_report(inquiry: Inquiry, report: TdReport) -> None:
     """Steps 6.8 and 6.9: no attribute without a known meaning, and extended features as every TDX module fixes them."""
-    inquiry.require(
-        not report.td_attributes.reserved,
-        Check.CONFIGURATION,
-        "6.8",
-        "the trust domain has attributes whose meaning is not known",
-        expected="named attributes only",
-        actual=", ".join(TdAttributes(report.td_attributes.reserved).names),
-    )
-    inquiry.require(
-        report.xfam & _XFAM_ALWAYS == _XFAM_ALWAYS and not report.xfam & ~_XFAM_ALLOWED,
-        Check.CONFIGURATION,
-        "6.9",
-        "the trust domain has extended features that no TDX module allows",
-        expected=f"{_XFAM_ALWAYS:#x} and none outside {_XFAM_ALLOWED:#x}",
-        actual=f"{report.xfam:#x}",
-    )
+    if reserved := report.td_attributes.reserved:
+        inquiry.object(
+            Check.CONFIGURATION,
+            "6.8",
+            "the trust domain has attributes whose meaning is not known",
+            expected="named attributes only",
+            actual=", ".join(TdAttributes(reserved).names),
+        )
+    if report.xfam & _XFAM_ALWAYS != _XFAM_ALWAYS or report.xfam & ~_XFAM_ALLOWED:
+        inquiry.object(
+            Check.CONFIGURATION,
+            "6.9",
+            "the trust domain has extended features that no TDX module allows",
+            expected=f"{_XFAM_ALWAYS:#x} and none outside {_XFAM_ALLOWED:#x}",
+            actual=f"{report.xfam:#x}",
+        )
 
 
 def judge_trust_domain(inquiry: Inquiry, policy: AppraisalPolicy, claims: TdxClaims) -> None:
