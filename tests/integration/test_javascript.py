@@ -108,7 +108,8 @@ class Case:
             SgxQuote.from_bytes(self.evidence)  # other versions are not read there
             result = appraise(self.evidence, Collateral.from_json(self.collateral), self.policy, at=self.at)
         except AppraisalRefused as refusal:
-            return {"verdict": "refused", "findings": [[str(item.check), item.section] for item in refusal.findings]}
+            found = [[str(item.check), item.section] for item in refusal.findings]
+            return {"verdict": "refused", "findings": sorted(found)}
         except Malformed as error:
             return {"verdict": "malformed", "findings": [], "error": type(error).__name__}
         facts = result.collateral
@@ -131,13 +132,13 @@ class Case:
 def judged_there(cases: list[Case]) -> list[dict[str, Any]]:
     verdicts: list[dict[str, Any]] = json.loads(node("testing/judge.js", given=[item.to_json() for item in cases]))
     for verdict in verdicts:
-        verdict["findings"] = [[check, section] for check, section, _ in verdict["findings"]]
+        verdict["findings"] = sorted([check, section] for check, section, _ in verdict["findings"])
         verdict.pop("message", None)
     return verdicts
 
 
 def compare(cases: list[Case]) -> list[dict[str, Any]]:
-    """Judge cases by both; every verdict, finding and fact has to be the same, in the same order."""
+    """Judge cases by both; every verdict, finding and fact has to be the same."""
     there = judged_there(cases)
     for item, verdict in zip(cases, there, strict=True):
         assert verdict == item.judge()
