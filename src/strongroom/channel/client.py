@@ -114,7 +114,7 @@ class ClientExchange:
         shown = parsed.attestation
         peer = attest_peer(
             shown.evidence,
-            Collateral.from_json(collateral),
+            self._parsed(collateral),
             self._terms.policy,
             SessionProof(
                 claims=shown.claims,
@@ -146,6 +146,11 @@ class ClientExchange:
         if not equal(keys.server_confirmation, answer.confirmation):
             raise _not_for_us("the other end saw another exchange")
         return keys
+
+    def _parsed(self, collateral: bytes) -> Collateral:
+        if self._memo is None:
+            return Collateral.from_json(collateral)
+        return self._memo.parsed("collateral", collateral, read=Collateral.from_json)
 
     def _stapled(self, answer: ServerAnswer, core: AnswerCore) -> bytes:
         """Give the collateral: stapled, or the copy that the hello said we hold."""

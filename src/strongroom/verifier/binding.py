@@ -21,13 +21,13 @@ from strongroom.formats.claims import Claims, report_data
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, SignedInstanceCertificate, machine_id
 from strongroom.formats.sgx_quote import SgxQuote
 from strongroom.verifier.appraisal import appraise
+from strongroom.verifier.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
-    from strongroom.verifier.memo import Memo
     from strongroom.verifier.policy import AppraisalPolicy
     from strongroom.verifier.result import AttestationResult
 
@@ -74,14 +74,16 @@ class SessionProof:
 class AttestedPeer:
     """The other end of one channel, proven. ``sync``, ``leases`` and ``client`` accept nothing less.
 
-    ``deployment`` is SHA-256 of the deployment key; ``deployment_pinned`` tells whether it was expected or is seen
-    for the first time. ``expires_at_ms`` is the earliest end of anything the verdict rests on. ``attested_at_ms`` is
-    when the evidence was appraised; ``resumed`` tells that this was for an earlier session, which ``session`` resumes.
+    ``deployment`` is SHA-256 of the deployment key, ``instance`` of the instance key; ``deployment_pinned`` tells
+    whether the deployment was expected or is seen for the first time. ``expires_at_ms`` is the earliest end of
+    anything the verdict rests on. ``attested_at_ms`` is when the evidence was appraised; ``resumed`` tells that this
+    was for an earlier session, which ``session`` resumes.
     """
 
     result: AttestationResult
     deployment: bytes
     deployment_pinned: bool
+    instance: bytes
     machine: bytes
     epoch: int
     head_key_hash: bytes
@@ -179,11 +181,13 @@ def attest_peer(
     """
     quote = SgxQuote.from_bytes(evidence)
     claims = Claims.from_bytes(proof.claims)
-    signed = SignedInstanceCertificate.from_bytes(proof.instance_certificate)
+    memo = memo or Memo(capacity=64)
+    read_certificate = SignedInstanceCertificate.from_bytes
+    signed = memo.parsed("instance certificate", proof.instance_certificate, read=read_certificate)
     at_ms = int(at.timestamp() * 1000)
 
     findings = _freshness(claims, quote.report.report_data, proof, max_elapsed_seconds)
-    findings += _deployment(claims, signed, proof, expected_deployment, at_ms)
+    findings += _deployment(claims, signed, proof, expected_deployment, at_ms, memo=memo)
     result = None
     try:
         result = appraise(evidence, collateral, policy, at=at, memo=memo)
@@ -199,6 +203,7 @@ def attest_peer(
         result=result,
         deployment=claims.deployment,
         deployment_pinned=expected_deployment is not None,
+        instance=claims.instance,
         machine=certificate.machine,
         epoch=claims.epoch,
         head_key_hash=claims.head_key,
@@ -252,10 +257,18 @@ def _deployment(
     proof: SessionProof,
     expected: bytes | None,
     at_ms: int,
+    *,
+    memo: Memo,
 ) -> list[Finding]:
     """Steps 6.4 to 6.9: whose deployment this is, and that its key vouches for this instance, now."""
     certificate = signed.certificate
     named = sha256(proof.deployment_key)
+    vouched = memo.holds(
+        "deployment vouches",
+        proof.deployment_key,
+        proof.instance_certificate,
+        check=lambda: signed.is_signed_by(proof.deployment_key),
+    )
     signed_claims = verify(certificate.instance_key, CLAIMS_SIGNATURE_LABEL, proof.claims, proof.claims_signature)
     checks = [
         (
@@ -274,7 +287,7 @@ def _deployment(
         ),
         (
             "6.6",
-            equal(certificate.deployment, named) and signed.is_signed_by(proof.deployment_key),
+            equal(certificate.deployment, named) and vouched,
             "the deployment key did not sign this instance's certificate",
             f"a signature by the key of {named.hex()}",
             f"a certificate that names {certificate.deployment.hex()}",
