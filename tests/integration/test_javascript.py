@@ -51,8 +51,19 @@ JS = ROOT / "js"
 PATIENCE_SECONDS = 300  # for a machine that has much else to do
 
 NODE = shutil.which("node")
+OLDEST_NODE = 20
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_node = pytest.mark.skipif(NODE is None, reason="Node is not installed")
+
+
+def node_version() -> int:
+    """Give Node's major version, 0 where there is none."""
+    if NODE is None:
+        return 0
+    shown = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(shown.lstrip("v").partition(".")[0])
+
+
+needs_node = pytest.mark.skipif(node_version() < OLDEST_NODE, reason=f"Node {OLDEST_NODE} or newer is not installed")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
