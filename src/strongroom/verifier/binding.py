@@ -19,7 +19,7 @@ from strongroom.crypto.hashing import equal, sha256
 from strongroom.crypto.signatures import verify
 from strongroom.formats.claims import Claims, report_data
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, SignedInstanceCertificate, machine_id
-from strongroom.formats.sgx_quote import SgxQuote
+from strongroom.formats.quote import parse_quote
 from strongroom.verifier.appraisal import appraise
 from strongroom.verifier.memo import Memo
 
@@ -179,7 +179,7 @@ def attest_peer(
     policy's measurements allow, and the result says so. ``memo`` spares repeated work on a platform known already
     and decides nothing. Malformed parts raise their ``Malformed`` error.
     """
-    quote = SgxQuote.from_bytes(evidence)
+    quote = parse_quote(evidence)
     claims = Claims.from_bytes(proof.claims)
     memo = memo or Memo(capacity=64)
     read_certificate = SignedInstanceCertificate.from_bytes
