@@ -28,6 +28,7 @@ class Check(StrEnum):
     TDX_MODULE = "tdx-module"
     DEPLOYMENT = "deployment"
     SIMULATED = "simulated"
+    SECOND_OPINION = "second-opinion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
