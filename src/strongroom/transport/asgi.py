@@ -140,7 +140,8 @@ class _ChannelService:
         await answer.finish(failed=not whole)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = StreamedBody(receive, self._limits.stall_seconds)
+        limits = self._limits
+        body = StreamedBody(receive, stall_seconds=limits.stall_seconds, max_bytes=limits.max_body_bytes)
         head = await body.head(STREAM_HEAD_BYTES)
         entry = self._channels.find(head[:CHANNEL_ID_BYTES])
         number, plaintext, opener = entry.channel.open_stream(head, await body.box())

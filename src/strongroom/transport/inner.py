@@ -42,6 +42,8 @@ class ClientStalled(OSError):
 class WholeBody:
     """Gives a body that is here already, then waits until the client leaves."""
 
+    failure: MalformedMessage | None = None
+
     def __init__(self, content: bytes, receive: Receive) -> None:
         self._content: bytes | None = content
         self._receive = receive
@@ -57,12 +59,14 @@ class WholeBody:
 class StreamedBody:
     """Opens a body frame by frame, as the application asks for it: a slow application slows its client down.
 
-    ``start`` opens the first frame. A body that breaks off, was altered or stalls reaches the application as a
-    departure of the client, and never as an end.
+    ``begin`` goes on with the first frame. A body that breaks off, was altered, stalls or is longer than
+    ``max_bytes`` reaches the application as a departure of the client, and never as an end.
     """
 
-    def __init__(self, receive: Receive, stall_seconds: float) -> None:
+    def __init__(self, receive: Receive, *, stall_seconds: float, max_bytes: int | None) -> None:
         self._receive = receive
+        self._max_bytes = max_bytes
+        self._size = 0
         self._stall_seconds = stall_seconds
         self._reader = FrameReader("request")
         self._boxes: list[bytes] = []
@@ -102,12 +106,18 @@ class StreamedBody:
             content, self._first = self._first, None
             if content is None:
                 content = opener.open(await self.box())
+            self._count(len(content))
             if opener.ended:
                 await self._drain()
         except MalformedMessage as failure:
             self.failure = failure
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": content, "more_body": not opener.ended}
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._max_bytes is not None and self._size > self._max_bytes:
+            raise MalformedMessage(f"more than {self._max_bytes} bytes", path="request")
 
     async def _drain(self) -> None:
         """Read to the end of what the client sent: nothing may stand behind the last frame."""
@@ -247,8 +257,9 @@ async def run_inside(application: Application, scope: Scope, body: WholeBody | S
     except ClientStalled:
         return False
     except Exception:  # noqa: BLE001 - whatever the application raises ends here, sealed
-        # the fact alone: a message or a traceback could hold what the request held
-        _log.error("the application failed")
+        if body.failure is None:
+            # the fact alone: a message or a traceback could hold what the request held
+            _log.error("the application failed")
         return False
     return True
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.base.errors import ChannelRefused, Unavailable
+from strongroom.channel.bhttp import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
@@ -19,10 +20,12 @@ __all__ = ["ChannelLimits", "ChannelTable", "OpenChannel"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelLimits:
-    """How much a server remembers, and how long it waits for a client. A channel takes about 3 KiB.
+    """How much a server remembers, and how long it waits for a client. A channel takes about 6 KiB.
 
     ``stall_seconds`` is how long a request may be without progress, and a client read nothing of a streamed answer.
-    ``max_resumptions`` sessions can be resumed for ``resumption_seconds`` after their evidence; 0 resumes none.
+    ``max_body_bytes`` bounds a streamed request, since many an application reads what it is sent into memory; one that
+    does not can set ``None``. ``max_resumptions`` sessions can be resumed for ``resumption_seconds`` after their
+    evidence; 0 resumes none.
     """
 
     max_channels: int = 20_000
@@ -30,6 +33,7 @@ class ChannelLimits:
     idle_seconds: float = 15 * 60.0
     lifetime_seconds: float = 60 * 60.0
     stall_seconds: float = 60.0
+    max_body_bytes: int | None = MAX_MESSAGE_BYTES
     max_resumptions: int = 20_000
     resumption_seconds: float = 24 * 60 * 60.0
 

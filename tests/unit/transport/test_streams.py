@@ -22,7 +22,7 @@ from starlette.routing import Route
 from attested import AT, Enclave, body_of, client_of, new_platform
 from store_client import FakeClock
 from strongroom.base.errors import ChannelRefused, MalformedMessage, StoreUnreachable
-from strongroom.channel.bhttp import BinaryRequest
+from strongroom.channel.bhttp import MAX_MESSAGE_BYTES, BinaryRequest
 from strongroom.channel.client import ClientExchange
 from strongroom.channel.stream import CHUNK_BYTES
 from strongroom.testing.loopback import Loopback
@@ -159,10 +159,24 @@ def test_an_application_that_does_not_read_slows_its_client_down(enclave) -> Non
             sent.append(len(piece))
             yield piece
 
-    with Loopback(enclave.service(slow)) as url, client_of(url, enclave.terms()) as (client, _):
+    service = enclave.service(slow, limits=ChannelLimits(max_body_bytes=None))
+    with Loopback(service) as url, client_of(url, enclave.terms()) as (client, _):
         assert client.post("/", content=counted()).text == "done"
     assert looked[0] < 200, "what the sockets hold, and no more"
     assert len(sent) == 400
+
+
+def test_a_service_that_was_not_told_otherwise_takes_no_body_over_the_limit_of_a_message(enclave, caplog) -> None:
+    application = Application()
+    service = enclave.service(application, limits=ChannelLimits(max_body_bytes=1_000_000))
+    with Loopback(service) as url, client_of(url, enclave.terms()) as (client, _):
+        assert client.post("/", content=pieces(10)).status_code == 200
+        with pytest.raises(MalformedMessage, match="more than 1000000 bytes"):
+            client.post("/", content=pieces(11))
+        assert client.post("/", content=b"x").status_code == 200
+    assert application.outcome == ["whole", "broke off", "whole"]
+    assert "failed" not in caplog.text
+    assert ChannelLimits().max_body_bytes == MAX_MESSAGE_BYTES
 
 
 MEMORY = """
@@ -172,10 +186,12 @@ from pathlib import Path
 import httpx2
 from attested import Enclave, client_of, new_platform
 from strongroom.testing.loopback import Loopback
+from strongroom.transport.table import ChannelLimits
 from unit_streams import Application
 
 enclave = Enclave(new_platform(Path(sys.argv[1])))
-with Loopback(enclave.service(Application())) as url, client_of(url, enclave.terms()) as (client, _):
+service = enclave.service(Application(), limits=ChannelLimits(max_body_bytes=None))
+with Loopback(service) as url, client_of(url, enclave.terms()) as (client, _):
     client.post("/", content=iter([bytes(1_000_000)] * 3))
     with client.stream("GET", "/3") as answer:
         for _ in answer.iter_bytes(): pass
