@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.verifier.memo import Memo
-    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.policy_compose import Policy
 
 __all__ = [
     "MAX_ELAPSED_SECONDS",
@@ -57,7 +57,7 @@ class ClientTerms:
     ``max_resumed_age`` is how old a verdict may get by resumption; zero resumes nothing.
     """
 
-    policy: AppraisalPolicy
+    policy: Policy
     deployment: bytes | None
     max_elapsed_seconds: float = MAX_ELAPSED_SECONDS
     max_resumed_age: timedelta = MAX_RESUMED_AGE

@@ -9,11 +9,12 @@ from strongroom.channel.client import ClientTerms
 from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.verifier.anchors import INTEL_SGX_ROOT, SIMULATED_VENDOR, Anchor
 from strongroom.verifier.policy import ANY, AppraisalPolicy, TcbRule
-from strongroom.verifier.policy_file import from_toml
+from strongroom.verifier.policy_compose import policy_from_toml
 
 if TYPE_CHECKING:
     from strongroom.client.profile import Trust
     from strongroom.formats.measurements import MrEnclave
+    from strongroom.verifier.policy_compose import Policy
 
 __all__ = ["simulated_anchor", "standing_policy", "terms_of"]
 
@@ -50,7 +51,7 @@ def standing_policy(expected: MrEnclave, *, simulated_root: bytes | None) -> App
 def terms_of(trust: Trust, expected: MrEnclave) -> ClientTerms:
     """Give the terms on which this device talks to its store."""
     if trust.policy is not None:
-        policy = from_toml(trust.policy.encode())
+        policy: Policy = policy_from_toml(trust.policy.encode())
     else:
         policy = standing_policy(expected, simulated_root=trust.simulated_root)
     return ClientTerms(policy=policy, deployment=trust.deployment)

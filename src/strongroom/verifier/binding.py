@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
-    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.policy_compose import Policy
     from strongroom.verifier.result import AttestationResult
 
 __all__ = [
@@ -165,7 +165,7 @@ def resume_peer(
 def attest_peer(
     evidence: bytes,
     collateral: Collateral,
-    policy: AppraisalPolicy,
+    policy: Policy,
     proof: SessionProof,
     *,
     expected_deployment: bytes | None,
