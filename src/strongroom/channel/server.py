@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from strongroom.base.errors import MalformedMessage
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
     from strongroom.formats.instance_certificate import SignedInstanceCertificate
 
-__all__ = ["Batch", "InstanceIdentity", "ServerExchange"]
+__all__ = ["Batch", "InstanceIdentity", "ServerExchange", "digest_of"]
+
+
+@lru_cache(maxsize=8)
+def digest_of(collateral: bytes) -> bytes:
+    """SHA-256 of collateral, computed once for a set that every client is shown."""
+    return sha256(collateral)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ class ServerExchange:
             sealed = seal_to(parsed.kem_key, secret, hpke_info(hello))
         except InvalidPublicKey:
             raise MalformedMessage("not a key of MLKEM768-X25519", path="hello") from None
-        digest = sha256(collateral)
+        digest = digest_of(collateral)
         self._collateral = None if digest in parsed.known_collateral else collateral
         self._core = AnswerCore(
             suite=SUITE_1,

@@ -23,7 +23,7 @@ from strongroom.channel.keyed import MAX_KEYED_REQUEST_BYTES, KeyedMode, KeyedRe
 from strongroom.channel.messages import MAX_HELLO_BYTES
 from strongroom.channel.schedule import CHANNEL_ID_BYTES
 from strongroom.channel.secure import STREAM_HEAD_BYTES, channel_id_of
-from strongroom.channel.server import ServerExchange
+from strongroom.channel.server import ServerExchange, digest_of
 from strongroom.crypto.hashing import sha256
 from strongroom.transport.batcher import QuoteBatcher
 from strongroom.transport.inner import Answer, StreamedBody, WholeBody, chunk_of, inner_scope, respond, run_inside
@@ -229,14 +229,14 @@ class AttestedService(_ChannelService):
         collateral = self._endorsements.collateral(now)
         exchange = ServerExchange(hello, deployment_key=identity.deployment_key, collateral=collateral)
         answer = exchange.answer(await self._batcher.attest(exchange.leaf))
-        origin = Origin(attested=self._clock.monotonic(), epoch=identity.epoch, collateral_digest=sha256(collateral))
+        origin = Origin(attested=self._clock.monotonic(), epoch=identity.epoch, collateral_digest=digest_of(collateral))
         self._channels.add(exchange.channel(), origin=origin)
         return answer
 
     def _resume(self, request: KeyedRequest) -> bytes:
         now = self._clock.now()
         identity = self._identities.identity(now)
-        digest = sha256(self._endorsements.collateral(now))
+        digest = digest_of(self._endorsements.collateral(now))
         key, origin = self._resumptions.take(request, epoch=identity.epoch, collateral_digest=digest)
         exchange = ServerKeyedExchange(
             request,
