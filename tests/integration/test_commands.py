@@ -78,6 +78,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 def test_what_a_device_consists_of_is_for_its_owner_alone(story: Story) -> None:
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in story.a.iterdir()}
     assert {"device.secret", "profile.json", "recovery-kit.txt", "vault.db"} <= set(modes)
+    assert modes.pop("floors") == "0o700"
     assert set(modes.values()) == {"0o600"}
     assert oct(story.a.stat().st_mode & 0o777) == "0o700"
 

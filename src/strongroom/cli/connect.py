@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from strongroom.cli.options import AcceptSimulated, AsJson, Home, PolicyFile, RootFile
-
-if TYPE_CHECKING:
-    from strongroom.channel.client import ClientTerms
 
 __all__ = ["connect"]
 
@@ -45,7 +42,6 @@ def connect(
     Example: strongroom connect strongroom1:… --socket ~/store.sock
     """
     from strongroom.base.errors import Misconfigured
-    from strongroom.channel.client import ClientTerms
     from strongroom.cli.forwarding import Forwarding, forward
     from strongroom.cli.measured import measure_store
     from strongroom.cli.options import home_directory
@@ -56,13 +52,23 @@ def connect(
     if (listen is None) == (socket is None):
         raise Misconfigured("give either --listen or --socket", setting="listen")
     directory = home_directory(home)
-    terms: ClientTerms
     if address is not None:
         wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-        url, terms = wanted.url, ClientTerms(policy=wanted.appraisal_policy(), deployment=wanted.deployment)
+        url, terms, machines = wanted.url, wanted.terms(), wanted.machines
     elif root is not None or policy is not None or accept_simulated_platform:
         raise Misconfigured("without an address, this device's own terms hold", hint="give an address or an invitation")
     else:
         trust = load_profile(directory).trust
-        url, terms = trust.url, terms_of(trust, measure_store())
-    forward(Forwarding(url=url, terms=terms, listen=listen, socket=socket, timeout_seconds=timeout, as_json=as_json))
+        url, terms, machines = trust.url, terms_of(trust, measure_store()), trust.machines
+    forward(
+        Forwarding(
+            url=url,
+            terms=terms,
+            home=directory,
+            machines=machines,
+            listen=listen,
+            socket=socket,
+            timeout_seconds=timeout,
+            as_json=as_json,
+        )
+    )

@@ -14,7 +14,8 @@ import uvicorn
 from strongroom.cli.measured import measure_store
 from strongroom.cli.output import emit, emit_json, finish, note
 from strongroom.cli.verdict import describe, describe_json
-from strongroom.transport.async_client import AsyncAttestedTransport
+from strongroom.client.admission import Admission
+from strongroom.transport.admission import AsyncAdmittingTransport
 from strongroom.transport.clock import SystemClock
 from strongroom.transport.forward import Forwarder
 from strongroom.transport.local_sockets import host_names, loopback_socket, private_socket
@@ -30,10 +31,15 @@ __all__ = ["Forwarding", "forward"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarding:
-    """Where to listen and whom to forward to, on which terms. Either ``listen`` or ``socket`` is set."""
+    """Where to listen and whom to forward to, on which terms. Either ``listen`` or ``socket`` is set.
+
+    ``home`` is this device's directory, with its floors and notices; ``machines`` are the only ones that will do.
+    """
 
     url: str
     terms: ClientTerms
+    home: Path
+    machines: tuple[bytes, ...]
     listen: str | None
     socket: Path | None
     timeout_seconds: float
@@ -49,8 +55,10 @@ def forward(settings: Forwarding) -> None:
 
 
 async def _run(settings: Forwarding) -> None:
-    async with AsyncAttestedTransport(
-        settings.url, settings.terms, clock=SystemClock(), timeout_seconds=settings.timeout_seconds
+    clock = SystemClock()
+    admission = Admission(settings.home, clock=clock, machines=settings.machines)
+    async with AsyncAdmittingTransport(
+        settings.url, settings.terms, admit=admission, clock=clock, timeout_seconds=settings.timeout_seconds
     ) as transport:
         peer = await transport.peer()
         if settings.as_json:

@@ -56,7 +56,7 @@ def login(
 
     directory = home_directory(home)
     wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-    with met(wanted) as (store, trust):
+    with met(wanted, directory) as (store, trust):
         credentials = Credentials(username=username, password=read_password(password_file))
         account_secret = AccountSecret.parse(read_account_secret(account_secret_file))
         with joined(directory, store, credentials, trust, account_secret) as device:

@@ -61,7 +61,7 @@ def register(
     def keep_kit(device: Device) -> None:
         write_private_file(kit, recovery_kit_text(device).encode())
 
-    with met(wanted) as (store, trust):
+    with met(wanted, directory) as (store, trust):
         credentials = Credentials(username=username, password=read_password(password_file, confirm=True))
         with registered(directory, store, credentials, trust, before_ready=keep_kit) as device:
             sync_device(device, store)

@@ -23,7 +23,7 @@ def sync_and_keep_proof(device: Device) -> Summary:
     """Sync; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
     if device.profile.state is ProfileState.JOINING:
         raise Misconfigured("this device's login was not finished", hint="run `strongroom login` again")
-    store = open_store(device.profile.trust)
+    store = open_store(device.profile.trust, device.home)
     try:
         return sync_device(device, store)
     except Misbehaviour as error:

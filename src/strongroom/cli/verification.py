@@ -13,12 +13,15 @@ from strongroom.cli.measured import measure_store
 from strongroom.cli.output import emit, emit_json
 from strongroom.cli.verdict import describe, describe_json
 from strongroom.cli.wanted import Wanted, connect, read_file
+from strongroom.client.floors import FloorBook
 from strongroom.formats.collateral import Collateral
 from strongroom.verifier import appraise, assess
 from strongroom.verifier.policy_compose import policy_from_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from strongroom.client.floors import Floors
 
 __all__ = ["Shown", "verify_captured", "verify_live"]
 
@@ -33,11 +36,20 @@ class Shown:
 
 
 def verify_live(
-    address: str, root: Path | None, policy: Path | None, *, accept_simulated_platform: bool, shown: Shown
+    address: str,
+    root: Path | None,
+    policy: Path | None,
+    *,
+    accept_simulated_platform: bool,
+    home: Path,
+    shown: Shown,
 ) -> None:
-    """Attest a store and show what was proven; ``AppraisalRefused`` with every finding where it is refused."""
+    """Attest a store and show what was proven; ``AppraisalRefused`` with every finding where it is refused.
+
+    What this device knows of the deployment counts, and is left as it is. ``home`` is the device's directory.
+    """
     wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-    store = connect(wanted)
+    store = connect(wanted, home, keep=False)
     try:
         peer = store.peer()
     except AppraisalRefused as refusal:
@@ -48,10 +60,25 @@ def verify_live(
         store.close()
     if shown.explain:
         explain(peer.result, peer=peer, html=shown.html)
-    elif shown.as_json:
-        emit_json(describe_json(peer, url=wanted.url))
+        return
+    floors = FloorBook(home).load(peer.deployment)
+    if shown.as_json:
+        emit_json({**describe_json(peer, url=wanted.url), "floors": dict(floors.described())})
     else:
         emit(describe(peer, url=wanted.url, own_measurement=measure_store()))
+        emit(_floors_text(floors))
+
+
+def _floors_text(floors: Floors) -> str:
+    if not floors.numbers:
+        return "\nfloors\n  none: this device has not accepted this deployment before"
+    rows = [f"  {_shortened(name):<34} {value}" for name, value in floors.described()]
+    return "\n".join(["", "floors: this device accepts no less", *rows])
+
+
+def _shortened(name: str) -> str:
+    kind, _, subject = name.partition(" ")
+    return f"{kind} {subject[:16]}…" if len(subject) > 17 else name
 
 
 def verify_captured(

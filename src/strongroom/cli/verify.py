@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import AcceptSimulated, AsJson, PolicyFile, RootFile
+from strongroom.cli.options import AcceptSimulated, AsJson, Home, PolicyFile, RootFile, home_directory
 
 __all__ = ["verify"]
 
@@ -34,11 +34,13 @@ def verify(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write the explanation to this file as HTML.", metavar="FILE")
     ] = None,
+    home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a store, or captured evidence, and say what was proven and what was not.
 
     A live store proves itself in one exchange; nothing about you is sent.
+    What this device has accepted of it before, and notices that it was given, count too, and are left as they are.
     Captured evidence is judged offline; without a policy only what needs none is judged, and the result says so.
 
     Example: strongroom verify https://vault.example
@@ -56,7 +58,14 @@ def verify(
     if address is not None:
         if collateral is not None or at is not None:
             raise Misconfigured("--collateral and --at are for captured evidence")
-        verify_live(address, root, policy, accept_simulated_platform=accept_simulated_platform, shown=shown)
+        verify_live(
+            address,
+            root,
+            policy,
+            accept_simulated_platform=accept_simulated_platform,
+            home=home_directory(home),
+            shown=shown,
+        )
     elif evidence is not None:
         if collateral is None:
             raise Misconfigured("--evidence needs --collateral")

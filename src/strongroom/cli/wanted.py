@@ -10,11 +10,12 @@ from strongroom.base.errors import Misconfigured
 from strongroom.channel.client import ClientTerms
 from strongroom.cli.measured import measure_store
 from strongroom.cli.output import note
+from strongroom.client.admission import Admission
 from strongroom.client.api import StoreApi
 from strongroom.client.invitation import Invitation
 from strongroom.client.profile import Trust
 from strongroom.client.trust import standing_policy, terms_of
-from strongroom.transport.client import AttestedTransport
+from strongroom.transport.admission import AdmittingTransport
 from strongroom.transport.clock import SystemClock
 from strongroom.verifier.anchors import Anchor
 from strongroom.verifier.policy_file import from_toml
@@ -33,12 +34,18 @@ _MAX_FILE_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Whom to talk to. ``deployment`` is ``None`` where none is expected: the first one met is taken, and said so."""
+    """Whom to talk to. ``deployment`` is ``None`` where none is expected: the first one met is taken, and said so.
+
+    ``policy_digest``, ``machines`` and ``notice_key`` are what an invitation says beside.
+    """
 
     url: str
     deployment: bytes | None
     simulated_root: bytes | None
     policy: str | None
+    policy_digest: bytes | None = None
+    machines: tuple[bytes, ...] = ()
+    notice_key: bytes | None = None
 
     @classmethod
     def parse(cls, address: str, *, accept_simulated_platform: bool, root: Path | None, policy: Path | None) -> Wanted:
@@ -60,32 +67,61 @@ class Wanted:
             deployment=invitation.deployment if invitation else None,
             simulated_root=simulated_root if accept_simulated_platform else None,
             policy=None if policy is None else read_file(policy).decode(errors="replace"),
+            policy_digest=invitation.policy_digest if invitation else None,
+            machines=invitation.machines if invitation else (),
+            notice_key=invitation.notice_key if invitation else None,
         )
 
     def appraisal_policy(self) -> AppraisalPolicy:
-        """Give the policy: the one that was named, else exactly the code installed here."""
+        """Give the policy: the one that was named, else exactly the code installed here.
+
+        ``Misconfigured`` when the invitation goes with another one (docs/spec/floors-and-notices.md 7.2).
+        """
         if self.policy is not None:
-            return from_toml(self.policy.encode())
-        return standing_policy(measure_store(), simulated_root=self.simulated_root)
+            policy = from_toml(self.policy.encode())
+        else:
+            policy = standing_policy(measure_store(), simulated_root=self.simulated_root)
+        if self.policy_digest is not None and policy.digest != self.policy_digest:
+            raise Misconfigured(
+                f"the invitation goes with the policy of digest {self.policy_digest.hex()}, not {policy.digest.hex()}",
+                setting="policy",
+                hint="ask whoever sent the invitation for its policy file, and give that with --policy",
+            )
+        return policy
+
+    def terms(self) -> ClientTerms:
+        """Give the terms of an exchange."""
+        return ClientTerms(policy=self.appraisal_policy(), deployment=self.deployment)
 
     def trust(self, peer: AttestedPeer) -> Trust:
         """Pin what was met."""
-        return Trust(url=self.url, deployment=peer.deployment, policy=self.policy, simulated_root=self.simulated_root)
+        return Trust(
+            url=self.url,
+            deployment=peer.deployment,
+            policy=self.policy,
+            simulated_root=self.simulated_root,
+            machines=self.machines,
+            notice_key=self.notice_key,
+        )
 
 
-def connect(wanted: Wanted) -> StoreApi:
-    """Give a way to the store on these terms. Nothing is sent yet."""
-    terms = ClientTerms(policy=wanted.appraisal_policy(), deployment=wanted.deployment)
-    return StoreApi(AttestedTransport(wanted.url, terms, clock=SystemClock()))
+def connect(wanted: Wanted, home: Path, *, keep: bool) -> StoreApi:
+    """Give a way to the store on these terms. Nothing is sent yet.
+
+    ``home`` is this device's directory: its floors and notices hold, and with ``keep`` the floors are raised.
+    """
+    clock = SystemClock()
+    admission = Admission(home, clock=clock, machines=wanted.machines, keep=keep)
+    return StoreApi(AdmittingTransport(wanted.url, wanted.terms(), admit=admission, clock=clock))
 
 
 @contextmanager
-def met(wanted: Wanted) -> Iterator[tuple[StoreApi, Trust]]:
+def met(wanted: Wanted, home: Path) -> Iterator[tuple[StoreApi, Trust]]:
     """Meet a store: attest it, say what a person should know of it, and give the way to it with what to pin.
 
     The verdict comes before a password is even asked for.
     """
-    store = connect(wanted)
+    store = connect(wanted, home, keep=True)
     try:
         peer = store.peer()
         if peer.result.simulated:
@@ -97,9 +133,11 @@ def met(wanted: Wanted) -> Iterator[tuple[StoreApi, Trust]]:
         store.close()
 
 
-def open_store(trust: Trust) -> StoreApi:
-    """Give a device's way to its store. Nothing is sent yet."""
-    return StoreApi(AttestedTransport(trust.url, terms_of(trust, measure_store()), clock=SystemClock()))
+def open_store(trust: Trust, home: Path) -> StoreApi:
+    """Give a device's way to its store; ``home`` is its directory. Nothing is sent yet."""
+    clock = SystemClock()
+    admission = Admission(home, clock=clock, machines=trust.machines)
+    return StoreApi(AdmittingTransport(trust.url, terms_of(trust, measure_store()), admit=admission, clock=clock))
 
 
 def read_file(path: Path, *, max_bytes: int = _MAX_FILE_BYTES) -> bytes:

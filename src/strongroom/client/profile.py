@@ -30,17 +30,21 @@ class ProfileState(StrEnum):
     READY = "ready"
 
 
-class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """On what terms this device talks to the store.
 
     ``deployment`` is the pinned SHA-256 of the deployment key. ``policy`` is the text of an appraisal policy, or
     ``None`` for the standing rule: exactly the code that is installed here, on an up-to-date platform.
+    ``machines`` are the ids of the only machines that will do, none for any; ``notice_key`` signs distrust notices
+    beside the deployment key. Both come from the invitation.
     """
 
     url: str
     deployment: bytes
     policy: str | None
     simulated_root: bytes | None
+    machines: tuple[bytes, ...] = ()
+    notice_key: bytes | None = None
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,6 +15,9 @@ invitations = st.builds(
     url=st.text(st.characters(codec="utf-8"), max_size=100),
     deployment=st.binary(min_size=32, max_size=32),
     simulated_root=st.none() | st.binary(max_size=256),
+    policy_digest=st.none() | st.binary(min_size=32, max_size=32),
+    machines=st.lists(st.binary(min_size=32, max_size=32), max_size=16).map(tuple),
+    notice_key=st.none() | st.binary(min_size=32, max_size=32),
 )
 
 
@@ -57,6 +60,12 @@ def test_a_damaged_invitation_is_another_one_or_malformed(invitation: Invitation
         {"url": "x" * 513, "deployment": bytes(32), "simulated_root": None},
         {"url": "", "deployment": bytes(32), "simulated_root": None, "more": 1},
         {"url": 1, "deployment": bytes(32), "simulated_root": None},
+        {"url": "", "deployment": bytes(32), "simulated_root": None, "policy": None},
+        {"url": "", "deployment": bytes(32), "simulated_root": None, "policy": bytes(31)},
+        {"url": "", "deployment": bytes(32), "simulated_root": None, "machines": []},
+        {"url": "", "deployment": bytes(32), "simulated_root": None, "machines": [bytes(31)]},
+        {"url": "", "deployment": bytes(32), "simulated_root": None, "machines": [bytes(32)] * 17},
+        {"url": "", "deployment": bytes(32), "simulated_root": None, "notice_key": bytes(33)},
     ],
 )
 def test_contents_that_do_not_fit_are_malformed(content: dict[str, object]) -> None:
@@ -67,3 +76,12 @@ def test_contents_that_do_not_fit_are_malformed(content: dict[str, object]) -> N
 def test_long_texts_are_not_even_decoded() -> None:
     with pytest.raises(Malformed, match="begins with"):
         Invitation.from_text("strongroom1:" + "A" * 3000)
+
+
+def test_an_invitation_of_before_is_still_read_and_still_written() -> None:
+    content = {"url": "https://vault.example", "deployment": b"d" * 32, "simulated_root": b"root"}
+    text = "strongroom1:" + as_text(canonical.encode(content))
+    invitation = Invitation.from_text(text)
+    assert invitation == Invitation(url="https://vault.example", deployment=b"d" * 32, simulated_root=b"root")
+    assert (invitation.policy_digest, invitation.machines, invitation.notice_key) == (None, (), None)
+    assert invitation.to_text() == text

@@ -1,5 +1,6 @@
 """From what a device trusts to the terms of an exchange."""
 
+import msgspec
 import pytest
 
 from strongroom.base.errors import Misconfigured
@@ -44,3 +45,18 @@ def test_a_policy_of_ones_own_takes_the_place_of_the_standing_one() -> None:
 def test_a_policy_that_is_none_is_our_own_mistake() -> None:
     with pytest.raises(Misconfigured):
         terms_of(trust(policy="surprise = 1"), CODE)
+
+
+def test_what_an_invitation_adds_is_kept_and_profiles_of_before_are_read() -> None:
+    old = msgspec.json.encode(trust())
+    assert b"machines" not in old
+    assert msgspec.json.decode(old, type=Trust).machines == ()
+    new = Trust(
+        url="http://store.invalid",
+        deployment=b"d" * 32,
+        policy=None,
+        simulated_root=None,
+        machines=(b"m" * 32,),
+        notice_key=b"n" * 32,
+    )
+    assert msgspec.json.decode(msgspec.json.encode(new), type=Trust) == new
