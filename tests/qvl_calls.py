@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from evidence_vectors import VECTORS
 from strongroom.base.errors import Malformed
+from strongroom.crypto import ecdsa
 from strongroom.crypto.certificates import parse_pem_chain
 from strongroom.formats.crl import parse_crl
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
 from strongroom.formats.qe_identity import QeIdentity
-from strongroom.formats.quote import parse_quote
+from strongroom.formats.quote import open_quote, read_whole
 from strongroom.formats.quote_parts import TeeType
 from strongroom.formats.sgx_report import SgxReport
 from strongroom.formats.signed_json import SignedJson
@@ -27,7 +28,7 @@ from strongroom.verifier.chains import Chain, Kind, judge_chain
 from strongroom.verifier.documents import judge_qe_identity, judge_tcb_info
 from strongroom.verifier.inquiry import Inquiry
 from strongroom.verifier.memo import Memo
-from strongroom.verifier.quoting_enclave import judge_qe_report, judge_quote
+from strongroom.verifier.quoting_enclave import judge_attestation_key, judge_qe_report, judge_quote, quote_signed
 from strongroom.verifier.revocation import judge_list, judge_revocation
 from strongroom.verifier.tcb_status import judge_tcb
 
@@ -128,12 +129,14 @@ def revocation_list(inquiry: Inquiry, parts: dict[str, Any]) -> None:
 
 
 def quote(inquiry: Inquiry, parts: dict[str, Any]) -> None:
-    evidence = parse_quote(parts["quote"])
+    opened = open_quote(parts["quote"])
+    evidence = read_whole(opened)
     (certificate,) = parse_pem_chain(parts["pck"], path="PCK")
     parse_crl(parts["crl"])
     info = TcbInfo.from_bytes(SignedJson.from_bytes(parts["tcb"].strip(b"\0"), name="tcbInfo").body)
     platform = PckExtension.from_bytes(certificate.extensions[PCK_EXTENSION_OID])
-    judge_quote(inquiry, evidence, Chain(certificates=(certificate,), anchor=None))
+    judge_attestation_key(inquiry, evidence, Chain(certificates=(certificate,), anchor=None))
+    judge_quote(inquiry, opened, signed=quote_signed(opened, ecdsa.public_key(evidence.attestation_key)))
     level = None
     if parts["qe"] is not None:
         body = SignedJson.from_bytes(parts["qe"].strip(b"\0"), name="enclaveIdentity").body

@@ -6,24 +6,29 @@ little-endian; signatures are r and s, keys x and y, big-endian. It judges nothi
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol, TypedDict
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 
 from strongroom.base.cursor import ByteCursor
 from strongroom.base.errors import MalformedQuote
 from strongroom.formats.sgx_report import REPORT_BYTES, SgxReport
 
+if TYPE_CHECKING:
+    from strongroom.formats.td_report import TdReport
+
 __all__ = [
     "INTEL_QE_VENDOR_ID",
     "MAX_QUOTE_BYTES",
     "PCK_CERTIFICATE_CHAIN",
+    "OpenedQuote",
     "QuoteHeader",
+    "SignatureSection",
     "Signatures",
     "TeeType",
     "begin",
     "exact",
-    "read_signatures",
     "write_signatures",
 ]
 
@@ -35,6 +40,8 @@ _VERSIONS: Final = (3, 4, 5)
 _ECDSA_P256: Final = 2
 _QE_REPORT: Final = 6  # certification data type: the QE's report and its signature, with other data inside
 _LAST_CERTIFICATION_DATA_TYPE: Final = 7
+_HEADER: Final = struct.Struct("<H I H H 16s 20s")  # after the version
+_POINT_AND_SIGNATURE: Final = 128
 
 
 class TeeType(IntEnum):
@@ -64,21 +71,20 @@ class QuoteHeader:
         version = cursor.u16("version")
         if version not in _VERSIONS:
             raise cursor.fail(f"quote version {version} is unknown")
-        key_type = cursor.u16("attestation key type")
+        key_type, number, qe_svn, pce_svn, qe_vendor_id, user_data = _HEADER.unpack(cursor.take(_HEADER.size, "header"))
         if key_type != _ECDSA_P256:
             raise cursor.fail(f"attestation key type {key_type} is not 2 (ECDSA over P-256)")
-        number = cursor.u32("TEE type")
         if version == 3 and number:
             raise cursor.fail(f"TEE type {number:#x} in a quote of version 3, which is of SGX only")
         if number not in (TeeType.SGX, TeeType.TDX):
             raise cursor.fail(f"TEE type {number:#x} is neither 0 (SGX) nor 0x81 (TDX)")
         return cls(
-            qe_svn=cursor.u16("QE SVN"),
-            pce_svn=cursor.u16("PCE SVN"),
-            qe_vendor_id=cursor.take(16, "QE vendor id"),
-            user_data=cursor.take(20, "user data"),
+            qe_svn=qe_svn,
+            pce_svn=pce_svn,
+            qe_vendor_id=qe_vendor_id,
+            user_data=user_data,
             version=version,
-            tee_type=TeeType(number),
+            tee_type=TeeType.TDX if number else TeeType.SGX,
         )
 
     def to_bytes(self) -> bytes:
@@ -100,6 +106,87 @@ class Signatures(TypedDict):
     certification_data_type: int
     certification_data: bytes
     padding: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureSection:
+    """The signature section as its bytes, which few readers need in full.
+
+    ``nested`` is the form of versions 4 and 5: the QE's part is certification data of type 6, with the PCK's inside.
+    ``padding`` counts the zero bytes after the section.
+    """
+
+    data: bytes
+    nested: bool
+    padding: int
+
+    @classmethod
+    def read(cls, cursor: ByteCursor, *, nested: bool) -> SignatureSection:
+        """Read what follows the report body to the end; bytes after the signature section must be zero."""
+        data = cursor.take(cursor.u32("signature section's size"), "signature section")
+        tail = cursor.rest()
+        if tail.count(0) != len(tail):
+            raise cursor.fail(f"{len(tail)} bytes after the signature section are not all zero")
+        if len(data) < _POINT_AND_SIGNATURE:
+            rule = f"quote signature and attestation key need {_POINT_AND_SIGNATURE} bytes, {len(data)} are there"
+            raise MalformedQuote(rule, path="quote.signature", offset=0)
+        return cls(data=data, nested=nested, padding=len(tail))
+
+    @property
+    def signature(self) -> bytes:
+        """The attestation key's signature, 64 bytes."""
+        return self.data[:64]
+
+    @property
+    def certified(self) -> bytes:
+        """The attestation key and all that vouches for it: the same in every quote until the QE draws another key."""
+        return self.data[64:]
+
+    def open(self) -> Signatures:
+        """Read all fields, or raise ``MalformedQuote``."""
+        section = ByteCursor(self.data, path="quote.signature", error=MalformedQuote)
+        signature = section.take(64, "quote signature")
+        attestation_key = section.take(64, "attestation key")
+        if self.nested:
+            outer_type = section.u16("certification data type")
+            if outer_type != _QE_REPORT:
+                raise section.fail(f"certification data type {outer_type} is not 6 (the QE's report)")
+            inner = section.take(section.u32("certification data's size"), "certification data")
+            section.expect_end()
+            section = ByteCursor(inner, path="quote.certification", error=MalformedQuote)
+        qe_report = SgxReport.from_bytes(section.take(REPORT_BYTES, "QE report"), path="quote.qe_report")
+        qe_report_signature = section.take(64, "QE report signature")
+        qe_auth_data = section.take(section.u16("QE authentication data's size"), "QE authentication data")
+        certification_data_type = section.u16("certification data type")
+        if not 1 <= certification_data_type <= _LAST_CERTIFICATION_DATA_TYPE:
+            raise section.fail(f"certification data type {certification_data_type} is unknown")
+        if self.nested and certification_data_type == _QE_REPORT:
+            raise section.fail("certification data of type 6 inside of type 6")
+        certification_data = section.take(section.u32("certification data's size"), "certification data")
+        section.expect_end()
+        return Signatures(
+            signature=signature,
+            attestation_key=attestation_key,
+            qe_report=qe_report,
+            qe_report_signature=qe_report_signature,
+            qe_auth_data=qe_auth_data,
+            certification_data_type=certification_data_type,
+            certification_data=certification_data,
+            padding=self.padding,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedQuote:
+    """A quote as far as it differs from one to the next: header and report are read, the signature section is not.
+
+    ``signed_bytes`` are those that the attestation key signs, as they stand in the quote.
+    """
+
+    header: QuoteHeader
+    report: SgxReport | TdReport
+    signed_bytes: bytes
+    section: SignatureSection
 
 
 class _Signed(Protocol):
@@ -135,46 +222,6 @@ def begin(data: bytes) -> ByteCursor:
     return ByteCursor(data, path="quote", error=MalformedQuote)
 
 
-def read_signatures(cursor: ByteCursor, *, nested: bool) -> Signatures:
-    """Read what follows the report body to the end; bytes after the signature section must be zero.
-
-    ``nested`` is the form of versions 4 and 5: the QE's part is certification data of type 6, with the PCK's inside.
-    """
-    section = _part(cursor, cursor.u32("signature section's size"), "signature section", "quote.signature")
-    tail = cursor.rest()
-    if tail.count(0) != len(tail):
-        raise cursor.fail(f"{len(tail)} bytes after the signature section are not all zero")
-    signature = section.take(64, "quote signature")
-    attestation_key = section.take(64, "attestation key")
-    if nested:
-        outer_type = section.u16("certification data type")
-        if outer_type != _QE_REPORT:
-            raise section.fail(f"certification data type {outer_type} is not 6 (the QE's report)")
-        inner = _part(section, section.u32("certification data's size"), "certification data", "quote.certification")
-        section.expect_end()
-        section = inner
-    qe_report = SgxReport.from_bytes(section.take(REPORT_BYTES, "QE report"), path="quote.qe_report")
-    qe_report_signature = section.take(64, "QE report signature")
-    qe_auth_data = section.take(section.u16("QE authentication data's size"), "QE authentication data")
-    certification_data_type = section.u16("certification data type")
-    if not 1 <= certification_data_type <= _LAST_CERTIFICATION_DATA_TYPE:
-        raise section.fail(f"certification data type {certification_data_type} is unknown")
-    if nested and certification_data_type == _QE_REPORT:
-        raise section.fail("certification data of type 6 inside of type 6")
-    certification_data = section.take(section.u32("certification data's size"), "certification data")
-    section.expect_end()
-    return Signatures(
-        signature=signature,
-        attestation_key=attestation_key,
-        qe_report=qe_report,
-        qe_report_signature=qe_report_signature,
-        qe_auth_data=qe_auth_data,
-        certification_data_type=certification_data_type,
-        certification_data=certification_data,
-        padding=len(tail),
-    )
-
-
 def write_signatures(quote: _Signed, *, nested: bool) -> bytes:
     """Write the signature section, its size first and the zeros last; ``ValueError`` for a field of a wrong length."""
     certified = b"".join(
@@ -199,7 +246,3 @@ def exact(value: bytes, length: int) -> bytes:
     if len(value) != length:
         raise ValueError(f"{len(value)} bytes where {length} belong")
     return value
-
-
-def _part(cursor: ByteCursor, size: int, field: str, path: str) -> ByteCursor:
-    return ByteCursor(cursor.take(size, field), path=path, error=MalformedQuote)

@@ -13,9 +13,10 @@ from strongroom.formats.quote_parts import (
     INTEL_QE_VENDOR_ID,
     MAX_QUOTE_BYTES,
     PCK_CERTIFICATE_CHAIN,
+    OpenedQuote,
     QuoteHeader,
+    SignatureSection,
     begin,
-    read_signatures,
     write_signatures,
 )
 from strongroom.formats.sgx_report import REPORT_BYTES, SgxReport
@@ -56,12 +57,26 @@ class SgxQuote:
     @classmethod
     def from_bytes(cls, data: bytes) -> SgxQuote:
         """Read one quote, or raise ``MalformedQuote``; bytes after the signature section must be zero."""
+        return cls.from_opened(cls.open(data))
+
+    @staticmethod
+    def open(data: bytes) -> OpenedQuote:
+        """Read a quote as far as its signature section, or raise ``MalformedQuote``."""
         cursor = begin(data)
         header = QuoteHeader.read(cursor)
         if header.version != _VERSION:
             raise cursor.fail(f"a quote of version {header.version} where one of version {_VERSION} is expected")
         report = SgxReport.from_bytes(cursor.take(REPORT_BYTES, "report body"), path="quote.report")
-        return cls(header=header, report=report, **read_signatures(cursor, nested=False))
+        signed = data[: cursor.offset]
+        section = SignatureSection.read(cursor, nested=False)
+        return OpenedQuote(header=header, report=report, signed_bytes=signed, section=section)
+
+    @classmethod
+    def from_opened(cls, opened: OpenedQuote) -> SgxQuote:
+        """Read the signature section too, or raise ``MalformedQuote``."""
+        if not isinstance(opened.report, SgxReport):
+            raise TypeError("a quote of version 3 is of an enclave")
+        return cls(header=opened.header, report=opened.report, **opened.section.open())
 
     @property
     def signed_bytes(self) -> bytes:

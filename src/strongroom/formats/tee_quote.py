@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from strongroom.formats.quote_parts import QuoteHeader, TeeType, begin, read_signatures, write_signatures
+from strongroom.formats.quote_parts import (
+    OpenedQuote,
+    QuoteHeader,
+    SignatureSection,
+    TeeType,
+    begin,
+    write_signatures,
+)
 from strongroom.formats.sgx_report import REPORT_BYTES, SgxReport
 from strongroom.formats.td_report import TdReport, TdReport15, TdReport15Ex
 
@@ -43,12 +50,24 @@ class TeeQuote:
     @classmethod
     def from_bytes(cls, data: bytes) -> TeeQuote:
         """Read one quote, or raise ``MalformedQuote``; bytes after the signature section must be zero."""
+        return cls.from_opened(cls.open(data))
+
+    @staticmethod
+    def open(data: bytes) -> OpenedQuote:
+        """Read a quote as far as its signature section, or raise ``MalformedQuote``."""
         cursor = begin(data)
         header = QuoteHeader.read(cursor)
         if header.version not in (4, 5):
             raise cursor.fail(f"a quote of version {header.version} where one of version 4 or 5 is expected")
         report = _read_body(cursor, header.tee_type, described=header.version == 5)
-        return cls(header=header, report=report, **read_signatures(cursor, nested=True))
+        signed = data[: cursor.offset]
+        section = SignatureSection.read(cursor, nested=True)
+        return OpenedQuote(header=header, report=report, signed_bytes=signed, section=section)
+
+    @classmethod
+    def from_opened(cls, opened: OpenedQuote) -> TeeQuote:
+        """Read the signature section too, or raise ``MalformedQuote``."""
+        return cls(header=opened.header, report=opened.report, **opened.section.open())
 
     @property
     def signed_bytes(self) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from strongroom.crypto.certificates import Certificate
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Objections
 
 __all__ = ["Chain", "Kind", "judge_chain", "judge_one_root"]
 
@@ -65,7 +65,7 @@ class Chain:
         return self.certificates[-1]
 
 
-def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kind) -> Chain | None:
+def judge_chain(inquiry: Objections, certificates: Sequence[Certificate], kind: Kind) -> Chain | None:
     """Judge one chain, given in any order; ``None`` when it does not have the right number of certificates.
 
     What does not depend on the instant is remembered of chains that nothing was said against; dates are judged always.
@@ -80,7 +80,7 @@ def judge_chain(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kin
     return chain
 
 
-def _judge_lasting(inquiry: Inquiry, certificates: Sequence[Certificate], kind: Kind) -> Chain | None:
+def _judge_lasting(inquiry: Objections, certificates: Sequence[Certificate], kind: Kind) -> Chain | None:
     """Step 2 without 2.4."""
     if not inquiry.require(
         len(certificates) == kind.length,
@@ -114,7 +114,7 @@ def _judge_lasting(inquiry: Inquiry, certificates: Sequence[Certificate], kind: 
     return Chain(certificates=chain, anchor=anchor)
 
 
-def judge_one_root(inquiry: Inquiry, chains: Sequence[Chain | None]) -> None:
+def judge_one_root(inquiry: Objections, chains: Sequence[Chain | None]) -> None:
     """Step 2.9: all chains end in one root, so that no anchor vouches for another anchor's platforms."""
     roots = {(chain.root.subject, chain.root.spki) for chain in chains if chain is not None}
     inquiry.require(len(roots) <= 1, Check.CHAIN, "2.9", "the chains end in different roots")
@@ -134,7 +134,7 @@ def _arrange(certificates: Sequence[Certificate]) -> tuple[Certificate, ...] | N
     return tuple(chain)
 
 
-def _anchor(inquiry: Inquiry, root: Certificate) -> Anchor | None:
+def _anchor(inquiry: Objections, root: Certificate) -> Anchor | None:
     """Step 2.2. The key decides, not the certificate's bytes: three issues of Intel's root circulate."""
     for anchor in inquiry.anchors:
         if anchor.is_root(root):
@@ -163,7 +163,7 @@ def _ca_certificates_below(position: int, kind: Kind) -> int | None:
     return position - 1 + (1 if kind.ca else 0)
 
 
-def _judge_certificate(inquiry: Inquiry, certificate: Certificate, issuer: Certificate) -> None:
+def _judge_certificate(inquiry: Objections, certificate: Certificate, issuer: Certificate) -> None:
     name = label(certificate)
     if not certificate.ecdsa_p256_sha256:
         inquiry.object(Check.CHAIN, "2.6", f"certificate {name} is not of a P-256 key signed by ECDSA with SHA-256")
@@ -184,7 +184,7 @@ def _may(certificate: Certificate, ca_below: int | None) -> bool:
     return certificate.ca and {"keyCertSign", "cRLSign"} <= usages and (length is None or length >= ca_below)
 
 
-def _judge_names(inquiry: Inquiry, chain: tuple[Certificate, ...], kind: Kind, vendor: str) -> None:
+def _judge_names(inquiry: Objections, chain: tuple[Certificate, ...], kind: Kind, vendor: str) -> None:
     """Step 2.7: each certificate has the name of its office, so that a PCK leaf cannot sign TCB info."""
     intermediates = tuple(f"{vendor} {name}" for name in Kind.PCK_CRL.names)
     wanted = [tuple(f"{vendor} {name}" for name in kind.names)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from strongroom.formats.qe_identity import QeIdentity
     from strongroom.formats.tcb_info import TcbInfo
     from strongroom.verifier.chains import Chain
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Objections
 
 __all__ = ["judge_qe_identity", "judge_tcb_info"]
 
@@ -23,7 +23,7 @@ _QUOTING_ENCLAVES: Final = {TeeType.SGX: "QE", TeeType.TDX: "TD_QE"}
 
 
 def judge_tcb_info(
-    inquiry: Inquiry,
+    inquiry: Objections,
     info: TcbInfo,
     *,
     body: bytes,
@@ -69,7 +69,7 @@ def judge_tcb_info(
 
 
 def judge_qe_identity(
-    inquiry: Inquiry, identity: QeIdentity, *, body: bytes, signature: bytes, chain: Chain | None, tee: TeeType
+    inquiry: Objections, identity: QeIdentity, *, body: bytes, signature: bytes, chain: Chain | None, tee: TeeType
 ) -> None:
     """Step 5: signature over the served bytes, dates, and that it is of the quoting enclave of this kind of TEE."""
     if chain is not None:

@@ -1,7 +1,7 @@
 """A memory for pure functions of bytes: signatures already found good, structures already read.
 
-It cannot change a verdict: what is remembered depends on the bytes alone. Dates, revocation and policy are judged
-anew each time. Only good signatures and chains without objection are remembered.
+It cannot change a verdict: what is remembered depends on the bytes alone, and dates and policy are judged anew each
+time. Of judgements only those without objection are remembered.
 """
 
 from __future__ import annotations
@@ -19,38 +19,61 @@ T = TypeVar("T")
 
 
 class Memo:
-    """Holds at most ``capacity`` answers over at most ``max_bytes`` of input; capacity 0 remembers nothing."""
+    """Holds at most ``capacity`` answers over at most ``max_bytes`` of input; capacity 0 remembers nothing.
 
-    __slots__ = ("_answers", "_bytes", "_lock", "capacity", "max_bytes")
+    ``behind`` is a memory that is asked too and never added to: for work whose answers are not worth keeping in it.
+    """
 
-    def __init__(self, *, capacity: int, max_bytes: int = 64 * 1024 * 1024) -> None:
+    __slots__ = ("_answers", "_behind", "_bytes", "_lock", "capacity", "max_bytes")
+
+    def __init__(self, *, capacity: int, max_bytes: int = 64 * 1024 * 1024, behind: Memo | None = None) -> None:
         self.capacity = capacity
         self.max_bytes = max_bytes
-        self._answers: OrderedDict[tuple[object, ...], object] = OrderedDict()
+        self._behind = behind
+        self._answers: OrderedDict[tuple[object, ...], tuple[object, int]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
+
+    def find(self, key: tuple[object, ...]) -> object | None:
+        """Give the answer that was kept under a key, or ``None``."""
+        with self._lock:
+            found = self._answers.get(key)
+            if found is not None:
+                self._answers.move_to_end(key)
+                return found[0]
+        return None if self._behind is None else self._behind.find(key)
+
+    def keep(self, key: tuple[object, ...], value: object, *, size: int) -> None:
+        """Keep an answer that ``key`` decides alone and no instant changes; ``size`` is what it counts, in bytes."""
+        if not self.capacity:
+            return
+        with self._lock:
+            if key in self._answers:
+                return
+            self._answers[key] = value, size
+            self._bytes += size
+            while len(self._answers) > self.capacity or self._bytes > self.max_bytes:
+                _, (_, freed) = self._answers.popitem(last=False)
+                self._bytes -= freed
 
     def parsed(self, what: str, data: bytes, *, read: Callable[[bytes], T]) -> T:
         """Give ``read(data)``; what it raises is passed on and not remembered. ``what`` names the reader."""
         key = (what, data)
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return cast("T", self._answers[key])
+        found = self.find(key)
+        if found is not None:
+            return cast("T", found)
         value = read(data)
-        self._store(key, value)
+        self.keep(key, value, size=len(data))
         return value
 
     def holds(self, what: str, *content: bytes, check: Callable[[], bool]) -> bool:
         """Give ``check()``, remembered only when it is true; ``what`` and ``content`` decide its answer alone."""
         key = (what, *content)
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return True
+        if self.find(key) is not None:
+            return True
         good = check()
         if good:
-            self._store(key, True)
+            self.keep(key, True, size=_size(key))
         return good
 
     def lasting(self, content: tuple[object, ...], judge: Callable[[], tuple[T | None, bool]]) -> T | None:
@@ -59,25 +82,13 @@ class Memo:
         ``content`` decides the answer alone, and no instant does.
         """
         key = ("judged", *content)
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return cast("T | None", self._answers[key])
+        found = self.find(key)
+        if found is not None:
+            return cast("T", found)
         value, clean = judge()
         if clean:
-            self._store(key, value)
+            self.keep(key, value, size=_size(key))
         return value
-
-    def _store(self, key: tuple[object, ...], value: object) -> None:
-        if not self.capacity:
-            return
-        with self._lock:
-            if key not in self._answers:
-                self._bytes += _size(key)
-            self._answers[key] = value
-            while len(self._answers) > self.capacity or self._bytes > self.max_bytes:
-                oldest, _ = self._answers.popitem(last=False)
-                self._bytes -= _size(oldest)
 
 
 def _size(key: tuple[object, ...]) -> int:

@@ -163,8 +163,15 @@ class TcbRule:
         }
 
 
+class _Digested:
+    """Room for the digest, which is not a setting."""
+
+    __slots__ = ("_digest",)
+    _digest: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppraisalPolicy:
+class AppraisalPolicy(_Digested):
     """One policy.
 
     ``mr_enclaves`` and ``signers``: an enclave is accepted when its measurement is listed or one signer rule fits.
@@ -241,8 +248,13 @@ class AppraisalPolicy:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over the canonical encoding, 32 bytes."""
-        return policy_digest(self.to_canonical())
+        """SHA-256 over the canonical encoding, 32 bytes; computed once."""
+        try:
+            return self._digest
+        except AttributeError:
+            digest = policy_digest(self.to_canonical())
+            object.__setattr__(self, "_digest", digest)  # follows from the settings, which nothing changes
+            return digest
 
 
 def policy_digest(encoded: Value) -> bytes:

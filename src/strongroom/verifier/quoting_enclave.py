@@ -12,20 +12,21 @@ from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.verifier.tcb import isv_svn_level
 
 if TYPE_CHECKING:
+    from strongroom.crypto.ecdsa import EcdsaPublicKey
     from strongroom.formats.qe_identity import QeIdentity
-    from strongroom.formats.quote import Quote
+    from strongroom.formats.quote import OpenedQuote, Quote
     from strongroom.formats.sgx_report import SgxReport
     from strongroom.formats.tcb_levels import IsvSvnLevel
     from strongroom.verifier.chains import Chain
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Objections
 
-__all__ = ["judge_qe_report", "judge_quote"]
+__all__ = ["judge_attestation_key", "judge_qe_report", "judge_quote", "quote_signed"]
 
 _ZEROS: Final = bytes(32)
 
 
-def judge_quote(inquiry: Inquiry, quote: Quote, pck: Chain | None) -> None:
-    """Steps 6.1, 6.2, 6.6, 6.7: PCK key over the QE's report, report over the attestation key, that key over all."""
+def judge_attestation_key(inquiry: Objections, quote: Quote, pck: Chain | None) -> None:
+    """Steps 6.1 and 6.2: the PCK's key over the QE's report, that report over the attestation key."""
     if pck is not None:
         inquiry.require(
             inquiry.raw_signature(pck.leaf, quote.qe_report.to_bytes(), quote.qe_report_signature),
@@ -42,13 +43,16 @@ def judge_quote(inquiry: Inquiry, quote: Quote, pck: Chain | None) -> None:
         expected=bound.hex(),
         actual=quote.qe_report.report_data.hex(),
     )
-    key = ecdsa.public_key(quote.attestation_key)
-    inquiry.require(
-        key is not None and ecdsa.verify_raw(key, quote.signed_bytes, quote.signature),
-        Check.SIGNATURE,
-        "6.6",
-        "the quote is not signed by its attestation key",
-    )
+
+
+def quote_signed(quote: OpenedQuote, key: EcdsaPublicKey | None) -> bool:
+    """Tell whether a quote is signed by its attestation key; ``None`` is a point that is not on the curve."""
+    return key is not None and ecdsa.verify_raw(key, quote.signed_bytes, quote.section.signature)
+
+
+def judge_quote(inquiry: Objections, quote: OpenedQuote, *, signed: bool) -> None:
+    """Steps 6.6 and 6.7: the attestation key over header and report, and whose quoting enclave it says it is."""
+    inquiry.require(signed, Check.SIGNATURE, "6.6", "the quote is not signed by its attestation key")
     inquiry.require(
         quote.header.qe_vendor_id == INTEL_QE_VENDOR_ID,
         Check.QE_IDENTITY,
@@ -59,7 +63,7 @@ def judge_quote(inquiry: Inquiry, quote: Quote, pck: Chain | None) -> None:
     )
 
 
-def judge_qe_report(inquiry: Inquiry, report: SgxReport, identity: QeIdentity) -> IsvSvnLevel | None:
+def judge_qe_report(inquiry: Objections, report: SgxReport, identity: QeIdentity) -> IsvSvnLevel | None:
     """Steps 6.3 to 6.5: the QE's report shows the enclave of the QE identity; gives the level of its version."""
     attributes = report.attributes.to_bytes()
     masked = bytes(has & mask for has, mask in zip(attributes, identity.attributes_mask, strict=True))

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from strongroom.crypto.certificates import Certificate, RevocationList
     from strongroom.verifier.chains import Chain
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Objections
 
 __all__ = ["judge_list", "judge_revocation"]
 
 
 def judge_revocation(
-    inquiry: Inquiry,
+    inquiry: Objections,
     *,
     root_crl: RevocationList,
     pck_crl: RevocationList,
@@ -58,7 +58,7 @@ def judge_revocation(
             )
 
 
-def judge_list(inquiry: Inquiry, name: str, revocations: RevocationList, issuer: Certificate) -> None:
+def judge_list(inquiry: Objections, name: str, revocations: RevocationList, issuer: Certificate) -> None:
     """Steps 3.1 to 3.4: one list is its issuer's, signed, in time, and of a kind that is understood."""
     inquiry.require(
         revocations.issuer == issuer.subject,

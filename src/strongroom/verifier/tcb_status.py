@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from strongroom.formats.sgx_report import SgxReport
     from strongroom.formats.tcb_info import TcbInfo, TcbLevel
     from strongroom.formats.tcb_levels import IsvSvnLevel
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Objections
 
 __all__ = ["judge_tcb"]
 
 
 def judge_tcb(
-    inquiry: Inquiry,
+    inquiry: Objections,
     info: TcbInfo,
     platform: PckExtension | None,
     report: SgxReport | TdReport,
@@ -86,7 +86,7 @@ class _Match:
 
 
 def _match(
-    inquiry: Inquiry,
+    inquiry: Objections,
     info: TcbInfo,
     platform: PckExtension,
     tdx_svn: bytes | None,

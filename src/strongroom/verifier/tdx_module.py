@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from strongroom.formats.tcb_info import TcbInfo, TdxModuleIdentity
     from strongroom.formats.tcb_levels import IsvSvnLevel
     from strongroom.formats.td_report import TdReport
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Objections
 
 __all__ = ["judge_module", "module_level", "module_name"]
 
@@ -22,7 +22,7 @@ def module_name(tdx_svn: bytes) -> str:
     return f"TDX_{tdx_svn[1]:02X}"
 
 
-def judge_module(inquiry: Inquiry, info: TcbInfo, report: TdReport) -> None:
+def judge_module(inquiry: Objections, info: TcbInfo, report: TdReport) -> None:
     """Steps 7.7 and 7.8: signer and attributes of the TDX module are those of its identity.
 
     A module of the first generation has none of its own; the TCB info's common one holds for it.
@@ -54,7 +54,7 @@ def judge_module(inquiry: Inquiry, info: TcbInfo, report: TdReport) -> None:
         )
 
 
-def module_level(inquiry: Inquiry, info: TcbInfo, tdx_svn: bytes, *, step: str | None = None) -> IsvSvnLevel | None:
+def module_level(inquiry: Objections, info: TcbInfo, tdx_svn: bytes, *, step: str | None = None) -> IsvSvnLevel | None:
     """Steps 7.6 and 7.9: the level of a TDX module by its version; ``None`` when it was objected to.
 
     To be asked for modules with an identity only. ``step`` names the findings where it is not those two.

@@ -10,7 +10,7 @@ from strongroom.verifier.policy import ANY, TD_MEASUREMENTS
 
 if TYPE_CHECKING:
     from strongroom.formats.td_report import TdReport
-    from strongroom.verifier.inquiry import Inquiry
+    from strongroom.verifier.inquiry import Inquiry, Objections
     from strongroom.verifier.policy import AnyValue, AppraisalPolicy, TdRule
     from strongroom.verifier.result import TdxClaims
 
@@ -21,7 +21,7 @@ _XFAM_ALWAYS: Final = 0x3
 _XFAM_ALLOWED: Final = 0x0006DBE7
 
 
-def judge_td_report(inquiry: Inquiry, report: TdReport) -> None:
+def judge_td_report(inquiry: Objections, report: TdReport) -> None:
     """Steps 6.8 and 6.9: no attribute without a known meaning, and extended features as every TDX module fixes them."""
     if reserved := report.td_attributes.reserved:
         inquiry.object(
