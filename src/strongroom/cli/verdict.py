@@ -45,7 +45,9 @@ def describe(peer: AttestedPeer, *, url: str, own_measurement: bytes) -> str:
             f"{peer.deployment.hex()[:32]}…, "
             + ("the one you expected" if peer.deployment_pinned else "SEEN FOR THE FIRST TIME, nobody vouched for it"),
         ),
-        ("machine", f"{peer.machine.hex()[:32]}…, certified by the deployment's key"),
+        ("instance", peer.instance.hex()),
+        ("machine", peer.machine.hex()),
+        ("", "a hash of the platform's id; certified, with the instance, by the deployment's key"),
         ("holds until", f"{datetime.fromtimestamp(peer.expires_at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
     ]
     lines = [f"attested: {url}", "", "proven"]
@@ -65,6 +67,7 @@ def describe_json(peer: AttestedPeer, *, url: str) -> dict[str, Any]:
         "deployment": peer.deployment.hex(),
         "deployment_pinned": peer.deployment_pinned,
         "machine": peer.machine.hex(),
+        "instance": peer.instance.hex(),
         "epoch": peer.epoch,
         "session": peer.session.hex(),
         "batch_size": peer.batch_size,

@@ -29,6 +29,7 @@ from strongroom.store.sealing import SealedRows
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from strongroom.formats.distrust_notice import DistrustNotice, SignedDistrustNotice
     from strongroom.store.ports import RecordStore
 
 __all__ = ["Deployment", "Sealer"]
@@ -113,6 +114,12 @@ class Deployment:
             if self._identity is None or not self._fresh(self._identity, at_ms):
                 self._identity = self._certify(at_ms)
             return self._identity
+
+    def sign_notice(self, notice: DistrustNotice) -> SignedDistrustNotice:
+        """Sign a distrust notice about this deployment with its key (docs/spec/floors-and-notices.md 4)."""
+        if notice.deployment != self.deployment_id:
+            raise ValueError("the notice is about another deployment")
+        return notice.sign(self._load_deployment_key())
 
     def _fresh(self, identity: InstanceIdentity, at_ms: int) -> bool:
         certificate = identity.certificate.certificate

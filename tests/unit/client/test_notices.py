@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attested import AT, AT_MS, HOUR_MS, IDENTITY, Enclave, findings_of, judge, new_platform
-from store_client import FakeClock
+from store_client import FakeClock, FakeSealer
 from strongroom.base.errors import AppraisalRefused, Denied, Malformed
 from strongroom.client.admission import Admission
 from strongroom.client.floors import FloorBook
@@ -20,6 +20,8 @@ from strongroom.crypto.hashing import sha256
 from strongroom.crypto.signatures import SigningKey
 from strongroom.formats.distrust_notice import DistrustNotice, Effect, SignedDistrustNotice, Subject
 from strongroom.formats.instance_certificate import machine_id
+from strongroom.storage.memory import MemoryRecordStore
+from strongroom.store.deployment import Deployment
 from strongroom.verifier.binding import AttestedPeer
 
 DEPLOYMENT_KEY = SigningKey.from_seed(b"d" * 32)
@@ -202,3 +204,13 @@ def test_only_the_machines_that_an_invitation_names_will_do(tmp_path, peer) -> N
         Admission(tmp_path, clock=clock, machines=[MACHINE])(peer)
     assert findings_of(refused.value) == [("platform", "floors-and-notices 7.1")]
     assert refused.value.findings[0].actual == peer.machine.hex()
+
+
+def test_a_deployment_signs_notices_about_itself_alone() -> None:
+    deployment = Deployment.create(MemoryRecordStore(), FakeSealer())
+    about = dataclasses.replace(signed().notice, deployment=deployment.deployment_id)
+    made = deployment.sign_notice(about)
+    assert made.is_signed
+    assert made.key == deployment.deployment_key
+    with pytest.raises(ValueError, match="another deployment"):
+        deployment.sign_notice(signed().notice)
