@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
@@ -23,21 +22,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.attesters.simulated import SimulatedAttester
+    from strongroom.formats.collateral import Collateral
 
 __all__ = ["StapledCollateral", "create_deployment", "open_service", "simulated_enclave"]
 
 _DATABASE: Final = "store.db"
 
 
-@dataclass(frozen=True, slots=True)
 class StapledCollateral:
-    """The simulated platform as a source of endorsements."""
+    """The simulated platform as a source of endorsements; a day's set is written once and is one object."""
 
-    platform: SimulatedPlatform
+    def __init__(self, platform: SimulatedPlatform) -> None:
+        self._platform = platform
+        self._written: tuple[Collateral, bytes] | None = None
 
     def collateral(self, at: datetime) -> bytes:
         """Give today's collateral as JSON."""
-        return self.platform.collateral(at).to_json()
+        today = self._platform.collateral(at)
+        if self._written is None or self._written[0] is not today:
+            self._written = (today, today.to_json())
+        return self._written[1]
 
 
 def simulated_enclave(platform: SimulatedPlatform, *, debug: bool = False) -> SimulatedAttester:
