@@ -47,9 +47,9 @@ def invite(
     from strongroom.client.invitation import MAX_MACHINES, Invitation
     from strongroom.formats.instance_certificate import machine_id
     from strongroom.verifier.anchors import Anchor
-    from strongroom.verifier.policy_file import from_toml
+    from strongroom.verifier.policy_compose import policy_from_toml
 
-    digest = None if policy is None else from_toml(read_file(policy)).digest
+    digest = None if policy is None else policy_from_toml(read_file(policy)).digest
     with opened_deployment(data, simulated_platform) as (deployment, attester, platform):
         this = machine_id(attester.platform_id)
         named = [this if text == "this" else from_hex(text, setting="machine") for text in machine or ()]

@@ -18,14 +18,14 @@ from strongroom.client.trust import standing_policy, terms_of
 from strongroom.transport.admission import AdmittingTransport
 from strongroom.transport.clock import SystemClock
 from strongroom.verifier.anchors import Anchor
-from strongroom.verifier.policy_file import from_toml
+from strongroom.verifier.policy_compose import policy_from_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from strongroom.verifier.binding import AttestedPeer
-    from strongroom.verifier.policy import AppraisalPolicy
+    from strongroom.verifier.policy_compose import Policy
 
 __all__ = ["Wanted", "connect", "met", "open_store", "read_file"]
 
@@ -72,13 +72,13 @@ class Wanted:
             notice_key=invitation.notice_key if invitation else None,
         )
 
-    def appraisal_policy(self) -> AppraisalPolicy:
+    def appraisal_policy(self) -> Policy:
         """Give the policy: the one that was named, else exactly the code installed here.
 
         ``Misconfigured`` when the invitation goes with another one (docs/spec/floors-and-notices.md 7.2).
         """
         if self.policy is not None:
-            policy = from_toml(self.policy.encode())
+            policy = policy_from_toml(self.policy.encode())
         else:
             policy = standing_policy(measure_store(), simulated_root=self.simulated_root)
         if self.policy_digest is not None and policy.digest != self.policy_digest:
