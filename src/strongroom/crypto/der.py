@@ -62,9 +62,15 @@ class DerReader:
 
     def take(self, tag: int, field: str) -> bytes:
         """Take the contents of the next element, which must have this tag."""
+        data, start = self._data, self.offset + 2
+        if start <= len(data) and data[start - 2] == tag:
+            end = start + data[start - 1]
+            if end < start + 0x80 and end <= len(data):  # nearly all elements
+                self.offset = end
+                return data[start:end]
         start, end = self._bounds(tag, field)
         self.offset = end
-        return self._data[start:end]
+        return data[start:end]
 
     def take_whole(self, tag: int, field: str) -> bytes:
         """Take the next element with its tag and length."""
@@ -110,8 +116,6 @@ class DerReader:
         if data[at] != tag:
             raise self.fail(f"{field} has tag {data[at]:#04x}, not {tag:#04x}")
         length, start = data[at + 1], at + 2
-        if length < 0x80 and start + length <= len(data):  # nearly all elements
-            return start, start + length
         if length & 0x80:
             width = length & 0x7F
             if not 1 <= width <= _MAX_LENGTH_BYTES or len(data) - start < width:

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeGuard
 
 from strongroom.base.errors import MalformedCollateral
@@ -130,13 +131,10 @@ class JsonFields:
 
     def date(self, name: str) -> datetime:
         """An instant ``YYYY-MM-DDTHH:MM:SSZ``."""
-        value = self.text(name)
-        try:
-            if _DATE.fullmatch(value):
-                return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise self.fail(f"field {name!r} is not an instant of the form YYYY-MM-DDTHH:MM:SSZ")
+        instant = _instant(self.text(name))
+        if instant is None:
+            raise self.fail(f"field {name!r} is not an instant of the form YYYY-MM-DDTHH:MM:SSZ")
+        return instant
 
     def object(self, name: str) -> JsonFields:
         """An object."""
@@ -161,10 +159,20 @@ class JsonFields:
         value = self._get(name)
         if not isinstance(value, list) or len(value) > at_most:
             raise self.fail(f"field {name!r} is not a list of at most {at_most}")
-        texts = tuple(item for item in value if is_short_text(item))
+        texts = [item for item in value if isinstance(item, str) and len(item) <= _MAX_TEXT and item.isprintable()]
         if len(texts) != len(value):
             raise self.fail(f"field {name!r} holds something else than short printable texts")
-        return texts
+        return tuple(texts)
+
+
+@lru_cache(maxsize=256)  # the levels of a document share few dates
+def _instant(text: str) -> datetime | None:
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def is_short_text(value: Json) -> TypeGuard[str]:
@@ -189,8 +197,9 @@ def parse_texts(data: bytes, *, path: str, max_bytes: int) -> dict[str, str]:
 
 
 def _parse(text: str, path: str) -> Json:
+    decoder = _STRICT if _has_long_number(text) else _DECODER
     try:
-        value: Json = _DECODER.decode(text)
+        value: Json = decoder.decode(text)
     except (ValueError, RecursionError) as error:
         raise MalformedCollateral(f"not JSON as it is read here: {error}", path=path) from error
     if not _obviously_flat(text):
@@ -241,9 +250,17 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-_DECODER: Final = json.JSONDecoder(
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_fraction)
+_STRICT: Final = json.JSONDecoder(
     object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_fraction, parse_int=_whole
 )
+_DIGITS: Final = bytes.maketrans(b"123456789:,[-\t\n\r", b"000000000" + b" " * 7)
+_LONG: Final = b" " + b"0" * 20
+
+
+def _has_long_number(text: str) -> bool:
+    """Tell whether there may be a number of 20 digits or more; texts can only make it say yes."""
+    return _LONG in b" " + text.encode().translate(_DIGITS)
 
 
 def _obviously_flat(text: str) -> bool:

@@ -6,6 +6,7 @@ read and kept. It does not look for a platform's level; the verifier does.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +24,7 @@ __all__ = ["TcbComponent", "TcbInfo", "TcbLevel", "TdxModule", "TdxModuleIdentit
 _VERSIONS: Final = (2, 3)
 _MAX_EVALUATION_NUMBER: Final = 0xFFFFFFFF
 _MAX_MODULES: Final = 64
+_SVN: Final = operator.attrgetter("svn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,8 @@ class TcbLevel:
     """What levels are sorted by, highest first: SVNs of the SGX components, PCESVN, SVNs of the TDX components."""
 
     def __post_init__(self) -> None:
-        svns, tdx = ([item.svn for item in items] for items in (self.components, self.tdx_components or ()))
-        object.__setattr__(self, "order", (tuple(svns), self.pce_svn, tuple(tdx)))
+        svns, tdx = tuple(map(_SVN, self.components)), tuple(map(_SVN, self.tdx_components or ()))
+        object.__setattr__(self, "order", (svns, self.pce_svn, tdx))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +161,10 @@ def _read_level(fields: JsonFields, version: int, *, tdx: bool) -> TcbLevel:
 def _read_components(tcb: JsonFields, name: str) -> tuple[TcbComponent, ...]:
     try:
         components = tuple(
-            _component(item["svn"], item.get("category"), item.get("type"))
-            for item in tcb.plain_objects(name, at_most=COMPONENTS)
+            [
+                _component(item["svn"], item.get("category"), item.get("type"))
+                for item in tcb.plain_objects(name, at_most=COMPONENTS)
+            ]
         )
     except (KeyError, TypeError, ValueError):  # a field is missing, is a list or an object, or was refused
         raise tcb.fail(f"a component in {name!r} is not an SVN from 0 to 255 with short texts") from None
