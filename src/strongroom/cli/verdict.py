@@ -46,8 +46,7 @@ def describe(peer: AttestedPeer, *, url: str, own_measurement: bytes) -> str:
             + ("the one you expected" if peer.deployment_pinned else "SEEN FOR THE FIRST TIME, nobody vouched for it"),
         ),
         ("instance", peer.instance.hex()),
-        ("machine", peer.machine.hex()),
-        ("", "a hash of the platform's id; certified, with the instance, by the deployment's key"),
+        ("machine", f"{peer.machine.hex()}, certified by the deployment's key"),
         ("holds until", f"{datetime.fromtimestamp(peer.expires_at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
     ]
     lines = [f"attested: {url}", "", "proven"]

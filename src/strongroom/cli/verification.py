@@ -71,14 +71,9 @@ def verify_live(
 
 def _floors_text(floors: Floors) -> str:
     if not floors.numbers:
-        return "\nfloors\n  none: this device has not accepted this deployment before"
-    rows = [f"  {_shortened(name):<34} {value}" for name, value in floors.described()]
-    return "\n".join(["", "floors: this device accepts no less", *rows])
-
-
-def _shortened(name: str) -> str:
-    kind, _, subject = name.partition(" ")
-    return f"{kind} {subject[:16]}…" if len(subject) > 17 else name
+        return "\nfloors: none, this device has not accepted this deployment before"
+    shown = [f"{name.partition(' ')[0]} {value}" for name, value in floors.described()]
+    return "\nfloors: this device accepts no less than " + ", ".join(shown)
 
 
 def verify_captured(
