@@ -4,10 +4,14 @@ The same quote, collateral and instant for all; CPU time of this process, so tha
 of the contenders alternate, and a ratio is the median of the rounds' ratios.
 
 * "strongroom, cold" starts with nothing: every certificate, list and document is read, all ten signatures verified.
-* "strongroom, warm" has a ``Memo`` that has seen this collateral, platform and attestation key; dates, revocation and
-  the quote's own signature are judged each time, as with every new quote of a known store.
+* "strongroom, warm" has a ``Memo`` that has seen this collateral, platform and attestation key; the quote's report, its
+  signature and the instant are judged each time, as with every new quote of a known store. "with policy" is
+  ``appraise`` under a policy, the others are ``assess``.
 * "floor, cold" and "floor, warm" are what no verifier on pyca/cryptography can go below: the same ten signatures with
   their keys' decoding, and the quote's own one, without reading or comparing anything.
+
+Last, what a ``Memo`` that knows many platforms costs: memory for each, and the time of a warm verification beside that
+of a ``Memo`` that knows one.
 """
 
 from __future__ import annotations
@@ -15,9 +19,11 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from datetime import UTC, datetime
+import tracemalloc
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dcap_qvl
 
@@ -31,7 +37,10 @@ from strongroom.crypto.certificates import (
 )
 from strongroom.formats.collateral import Collateral
 from strongroom.formats.quote import parse_quote
-from strongroom.verifier import INTEL_SGX_ROOT, Memo, assess
+from strongroom.formats.tcb_levels import TcbStatus
+from strongroom.formats.td_report import TdAttributes, TdReport
+from strongroom.testing.intel_pki import AT, IntelPki
+from strongroom.verifier import ANY, INTEL_SGX_ROOT, AppraisalPolicy, Memo, TcbRule, TdRule, appraise, assess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +53,7 @@ QUOTES = {
 }
 ROUNDS = 15
 CALLS = 40
+PLATFORMS = 1000
 
 
 def cpu_milliseconds(call: Callable[[], object]) -> float:
@@ -92,6 +102,31 @@ def floors(evidence: bytes, collateral: Collateral) -> tuple[Callable[[], None],
     return cold, warm
 
 
+def accepting(evidence: bytes) -> AppraisalPolicy:
+    """Write a policy that accepts the code of a quote whatever the state of its platform."""
+    report = parse_quote(evidence).report
+    of_sgx = not isinstance(report, TdReport)
+    settings = {"require_sept_ve_disable": False, "accept_seam_attributes": False}
+    domain: dict[str, Any] = {field.name: ANY for field in fields(TdRule)} | settings
+    accepted = [status for status in TcbStatus if status is not TcbStatus.REVOKED]
+    return AppraisalPolicy(
+        anchors=(INTEL_SGX_ROOT,),
+        accept_simulated_platform=False,
+        accept_debug_enclaves=True,
+        mr_enclaves=frozenset({report.mr_enclave} if of_sgx else ()),
+        signers=(),
+        trust_domains=() if of_sgx else (TdRule(**domain | {"accepted_attributes": TdAttributes((1 << 30) | 1)}),),
+        tcb=tuple(TcbRule(status=item, measurement=ANY, advisories=ANY, maximum_tcb_age=ANY) for item in accepted),
+        minimum_tcb_evaluation_data_number=0,
+        maximum_collateral_age=ANY,
+        expired_collateral_grace=timedelta(0),
+        platforms=ANY,
+        smt_enabled=ANY,
+        dynamic_platform=ANY,
+        cached_keys=ANY,
+    )
+
+
 def measure(name: str, path: str) -> None:
     verdicts = json.loads((VECTORS / "verdicts.json").read_text())
     verdict = next(item for item in verdicts if item["quote"] == path and "status" in item)
@@ -109,12 +144,18 @@ def measure(name: str, path: str) -> None:
     def warm() -> None:
         assert assess(evidence, collateral, [INTEL_SGX_ROOT], at=at, memo=memo).genuine
 
+    policy = accepting(evidence)
+
+    def warm_with_policy() -> None:
+        assert appraise(evidence, collateral, policy, at=at, memo=memo).policy_digest
+
     def qvl() -> None:
         assert dcap_qvl.verify(evidence, theirs, verdict["unix_time"]).status
 
     contenders = {
         "strongroom, cold": cold,
         "strongroom, warm": warm,
+        "with policy": warm_with_policy,
         "dcap-qvl": qvl,
         "floor, cold": floor_cold,
         "floor, warm": floor_warm,
@@ -134,9 +175,38 @@ def measure(name: str, path: str) -> None:
         )
 
 
+def measure_growth() -> None:
+    """Show a ``Memo`` many platforms under one set of collateral, each with a PCK certificate of its own."""
+    pki = IntelPki()
+    collateral, anchors = pki.collateral(), [pki.anchor]
+    quotes = []
+    for number in range(PLATFORMS):
+        pki.leaf.serial = 1000 + number
+        pki.extension = replace(pki.extension, ppid=number.to_bytes(16, "big"))
+        quotes.append(pki.quote().to_bytes())
+    one, many = Memo(capacity=100), Memo(capacity=PLATFORMS + 100)
+    assess(quotes[0], collateral, anchors, at=AT, memo=one)
+    assess(quotes[0], collateral, anchors, at=AT, memo=many)
+    tracemalloc.start()
+    for quote in quotes:
+        assess(quote, collateral, anchors, at=AT, memo=many)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    chosen = iter(quotes * (1 + 2 * CALLS * ROUNDS // PLATFORMS))
+    known_one = [
+        cpu_milliseconds(lambda: assess(quotes[0], collateral, anchors, at=AT, memo=one)) for _ in range(ROUNDS)
+    ]
+    known_many = [
+        cpu_milliseconds(lambda: assess(next(chosen), collateral, anchors, at=AT, memo=many)) for _ in range(ROUNDS)
+    ]
+    print(f"{PLATFORMS} platforms in one Memo: {taken / PLATFORMS / 1024:.1f} KiB each, {taken / 2**20:.1f} MiB in all")
+    print(f"  warm, one known {statistics.median(known_one):.3f}, all known {statistics.median(known_many):.3f}")
+
+
 def main() -> None:
     for name, path in QUOTES.items():
         measure(name, path)
+    measure_growth()
 
 
 if __name__ == "__main__":
