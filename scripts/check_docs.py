@@ -14,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 MENTION = re.compile(r"`?(docs/[A-Za-z0-9_./-]+\.md)`?")
-CITED = re.compile(r'"(appraisal|attested-channel|vault-log|sealed-record|sync|accounts) (\d+(?:\.\d+)?)')
+CITED = re.compile(
+    r'"(appraisal|attested-channel|vault-log|sealed-record|sync|accounts|floors-and-notices|ra-tls|attested-ca) (\d+(?:\.\d+)?)'
+)
 
 
 def pages() -> list[Path]:

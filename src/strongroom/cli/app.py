@@ -9,14 +9,17 @@ import typer
 from strongroom.cli import (
     add,
     collateral,
+    connect,
     edit,
     get,
     head,
     import_,
     init,
+    invite,
     list_,
     login,
     measure,
+    notice,
     platform,
     policy,
     register,
@@ -45,7 +48,7 @@ app = typer.Typer(
 )
 
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    _TRUST: {"verify": verify.verify, "measure": measure.measure},
+    _TRUST: {"verify": verify.verify, "measure": measure.measure, "connect": connect.connect},
     _DEVICE: {"register": register.register, "login": login.login},
     _VAULT: {
         "list": list_.list_,
@@ -57,7 +60,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "sync": sync.sync,
         "head": head.head,
     },
-    _SERVICE: {"init": init.init, "serve": serve.serve, "platform": platform.platform},
+    _SERVICE: {"init": init.init, "invite": invite.invite, "serve": serve.serve, "platform": platform.platform},
 }
 for panel, commands in _COMMANDS.items():
     for name, command in commands.items():
@@ -65,6 +68,7 @@ for panel, commands in _COMMANDS.items():
 
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
+app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
 
 
 def application(arguments: list[str], **settings: Any) -> Any:

@@ -15,7 +15,7 @@ from strongroom.cli.measured import measure_store
 from strongroom.cli.output import emit, emit_json, finish, note
 from strongroom.cli.verdict import describe, describe_json
 from strongroom.client.admission import Admission
-from strongroom.transport.admission import AsyncAdmittingTransport
+from strongroom.transport.async_client import AsyncAttestedTransport
 from strongroom.transport.clock import SystemClock
 from strongroom.transport.forward import Forwarder
 from strongroom.transport.local_sockets import host_names, loopback_socket, private_socket
@@ -57,7 +57,7 @@ def forward(settings: Forwarding) -> None:
 async def _run(settings: Forwarding) -> None:
     clock = SystemClock()
     admission = Admission(settings.home, clock=clock, machines=settings.machines)
-    async with AsyncAdmittingTransport(
+    async with AsyncAttestedTransport(
         settings.url, settings.terms, admit=admission, clock=clock, timeout_seconds=settings.timeout_seconds
     ) as transport:
         peer = await transport.peer()

@@ -15,7 +15,7 @@ from strongroom.client.api import StoreApi
 from strongroom.client.invitation import Invitation
 from strongroom.client.profile import Trust
 from strongroom.client.trust import standing_policy, terms_of
-from strongroom.transport.admission import AdmittingTransport
+from strongroom.transport.client import AttestedTransport
 from strongroom.transport.clock import SystemClock
 from strongroom.verifier.anchors import Anchor
 from strongroom.verifier.policy_compose import policy_from_toml
@@ -112,7 +112,7 @@ def connect(wanted: Wanted, home: Path, *, keep: bool) -> StoreApi:
     """
     clock = SystemClock()
     admission = Admission(home, clock=clock, machines=wanted.machines, keep=keep)
-    return StoreApi(AdmittingTransport(wanted.url, wanted.terms(), admit=admission, clock=clock))
+    return StoreApi(AttestedTransport(wanted.url, wanted.terms(), admit=admission, clock=clock))
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def open_store(trust: Trust, home: Path) -> StoreApi:
     """Give a device's way to its store; ``home`` is its directory. Nothing is sent yet."""
     clock = SystemClock()
     admission = Admission(home, clock=clock, machines=trust.machines)
-    return StoreApi(AdmittingTransport(trust.url, terms_of(trust, measure_store()), admit=admission, clock=clock))
+    return StoreApi(AttestedTransport(trust.url, terms_of(trust, measure_store()), admit=admission, clock=clock))
 
 
 def read_file(path: Path, *, max_bytes: int = _MAX_FILE_BYTES) -> bytes:

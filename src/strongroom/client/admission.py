@@ -1,6 +1,6 @@
 """A client's last word on an accepted peer: machines, notices, floors. It only ever takes away.
 
-Called for every session, a resumed one too, before anything of the user is sent (``transport.admission``).
+Called for every session, a resumed one too, before anything of the user is sent (``transport.keeper.AttestedOpener``).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.clock import Clock
     from strongroom.channel.shared_key import SharedKey, SharedKeyPeer
-    from strongroom.transport.keeper import Opener, Post, Steps, T
+    from strongroom.transport.keeper import Admit, Opener, Post, Steps, T
     from strongroom.transport.outer import AnswerReader
     from strongroom.verifier.binding import AttestedPeer
 
@@ -148,11 +148,12 @@ class AsyncAttestedTransport(_AsyncChannelTransport[AttestedChannel]):
         terms: ClientTerms,
         *,
         clock: Clock,
+        admit: Admit | None = None,
         timeout_seconds: float | None = 30.0,
         proxy: str | None = None,
         outer: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        opener = AttestedOpener(terms, clock)
+        opener = AttestedOpener(terms, clock, admit)
         super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     async def peer(self) -> AttestedPeer:

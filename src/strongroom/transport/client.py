@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.clock import Clock
     from strongroom.channel.shared_key import SharedKey, SharedKeyPeer
-    from strongroom.transport.keeper import Opener, Post, Steps, T
+    from strongroom.transport.keeper import Admit, Opener, Post, Steps, T
     from strongroom.transport.outer import AnswerReader
     from strongroom.verifier.binding import AttestedPeer
 
@@ -150,6 +150,7 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
     ``url`` is where the service listens, http or https; a proxy that ends TLS on the way sees sizes and times only.
     ``proxy`` is the URL of an outer proxy; none is taken from the environment. ``timeout_seconds`` bounds each wait
     for the network; ``None`` leaves that to each request's own timeout. ``outer`` replaces the way to the service.
+    ``admit`` may object to an attested peer before anything is said to it (``AttestedOpener``).
     After the first exchange the deployment stays pinned for the life of the transport, whatever the terms said.
     """
 
@@ -159,11 +160,12 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
         terms: ClientTerms,
         *,
         clock: Clock,
+        admit: Admit | None = None,
         timeout_seconds: float | None = 30.0,
         proxy: str | None = None,
         outer: httpx2.BaseTransport | None = None,
     ) -> None:
-        opener = AttestedOpener(terms, clock)
+        opener = AttestedOpener(terms, clock, admit)
         super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     def peer(self) -> AttestedPeer:

@@ -30,13 +30,15 @@ from strongroom.transport.paths import EXCHANGE_PATH, KEYED_PATH
 from strongroom.verifier.memo import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from strongroom.base.clock import Clock
     from strongroom.channel.secure import ClientChannel
     from strongroom.channel.shared_key import SharedKey
     from strongroom.verifier.binding import AttestedPeer
+
+    Admit = Callable[[AttestedPeer], None]
 
 __all__ = ["AttestedOpener", "ChannelKeeper", "Opener", "Post", "SharedKeyOpener", "Steps"]
 
@@ -78,11 +80,14 @@ class Opener(Protocol[Opened]):
 class AttestedOpener:
     """Opens channels to a service that proves itself: a session resumed where the terms allow, else an exchange.
 
-    After the first exchange the deployment stays pinned, whatever the terms said.
+    After the first exchange the deployment stays pinned, whatever the terms said. ``admit`` is given each peer before
+    anything is said to it, and raises ``AppraisalRefused`` where the client holds something against it that the
+    exchange cannot know: what it has seen before, what it was warned of.
     """
 
-    def __init__(self, terms: ClientTerms, clock: Clock) -> None:
+    def __init__(self, terms: ClientTerms, clock: Clock, admit: Admit | None = None) -> None:
         self.terms = terms
+        self._admit: Admit = admit or (lambda _peer: None)
         self._clock = clock
         self._memo = Memo(capacity=_MAX_COLLATERAL_KEPT * 16)
         self._collateral: OrderedDict[bytes, bytes] = OrderedDict()
@@ -93,11 +98,14 @@ class AttestedOpener:
         if earlier is not None:
             try:
                 attested = yield from self._resume(earlier)
+                if attested is not None:
+                    self._admit(attested.peer)
             except (AppraisalRefused, ChannelRefused, Malformed, ServiceRefused):
                 # whatever stood in the way, the full exchange gives a verdict of its own or says what is wrong
                 attested = None
         if attested is None:
             attested = yield from self._exchange()
+            self._admit(attested.peer)
         self.terms = replace(self.terms, deployment=attested.peer.deployment)
         return attested
 

@@ -20,7 +20,7 @@ from strongroom.client.admission import Admission
 from strongroom.client.floors import ISSUE_TOLERANCE, FloorBook, Floors
 from strongroom.storage.file_lock import file_lock
 from strongroom.testing.loopback import Loopback
-from strongroom.transport.admission import AdmittingTransport
+from strongroom.transport.client import AttestedTransport
 from strongroom.verifier.binding import AttestedPeer
 
 DAY = timedelta(days=1)
@@ -225,20 +225,20 @@ def test_a_client_refuses_before_it_says_anything_and_goes_on_when_all_is_well_a
     admission = Admission(tmp_path / "home", clock=clock)
     with (
         Loopback(enclave.service(clock=clock)) as url,
-        AdmittingTransport(url, enclave.terms(), admit=admission, clock=clock) as transport,
+        AttestedTransport(url, enclave.terms(), admit=admission, clock=clock) as transport,
     ):
         assert transport.peer().epoch == 2
     enclave.epoch = 1
     with Loopback(enclave.service(clock=clock)) as url:
         for _ in range(2):
-            with AdmittingTransport(url, enclave.terms(), admit=admission, clock=clock) as transport:
+            with AttestedTransport(url, enclave.terms(), admit=admission, clock=clock) as transport:
                 with pytest.raises(AppraisalRefused) as refused:
                     transport.peer()
                 assert findings_of(refused.value) == [("freshness", "floors-and-notices 2.1")]
         with client_of(url, enclave.terms()) as (client, _):  # a client that remembers nothing cannot tell
             assert client.get("/").status_code == 200
         enclave.epoch = 2
-        with AdmittingTransport(url, enclave.terms(), admit=admission, clock=clock) as transport:
+        with AttestedTransport(url, enclave.terms(), admit=admission, clock=clock) as transport:
             assert transport.peer().epoch == 2
 
 
@@ -248,7 +248,7 @@ def test_a_session_is_not_resumed_below_a_floor_that_rose_meanwhile(tmp_path) ->
     home = tmp_path / "home"
     with (
         Loopback(enclave.service(clock=clock)) as url,
-        AdmittingTransport(url, enclave.terms(), admit=Admission(home, clock=clock), clock=clock) as transport,
+        AttestedTransport(url, enclave.terms(), admit=Admission(home, clock=clock), clock=clock) as transport,
     ):
         first = transport.peer()
         transport.handle_request(httpx2.Request("GET", "https://store/"))  # only then the service keeps the session
