@@ -14,9 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 MENTION = re.compile(r"`?(docs/[A-Za-z0-9_./-]+\.md)`?")
-CITED = re.compile(
-    r'"(appraisal|attested-channel|vault-log|sealed-record|sync|accounts|floors-and-notices|ra-tls|attested-ca) (\d+(?:\.\d+)?)'
-)
+SPECS = "appraisal|attested-channel|vault-log|sealed-record|sync|accounts|floors-and-notices|ra-tls|attested-ca"
+CITED = re.compile(rf'"({SPECS}) (\d+(?:\.\d+)?)')
 
 
 def pages() -> list[Path]:
