@@ -9,9 +9,6 @@ of the contenders alternate, and a ratio is the median of the rounds' ratios.
   ``appraise`` under a policy, the others are ``assess``.
 * "floor, cold" and "floor, warm" are what no verifier on pyca/cryptography can go below: the same ten signatures with
   their keys' decoding, and the quote's own one, without reading or comparing anything.
-
-Last, what a ``Memo`` that knows many platforms costs: memory for each, and the time of a warm verification beside that
-of a ``Memo`` that knows one.
 """
 
 from __future__ import annotations
@@ -19,8 +16,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-import tracemalloc
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +35,6 @@ from strongroom.formats.collateral import Collateral
 from strongroom.formats.quote import parse_quote
 from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.formats.td_report import TdAttributes, TdReport
-from strongroom.testing.intel_pki import AT, IntelPki
 from strongroom.verifier import ANY, INTEL_SGX_ROOT, AppraisalPolicy, Memo, TcbRule, TdRule, appraise, assess
 
 if TYPE_CHECKING:
@@ -53,7 +48,6 @@ QUOTES = {
 }
 ROUNDS = 15
 CALLS = 40
-PLATFORMS = 1000
 
 
 def cpu_milliseconds(call: Callable[[], object]) -> float:
@@ -175,38 +169,9 @@ def measure(name: str, path: str) -> None:
         )
 
 
-def measure_growth() -> None:
-    """Show a ``Memo`` many platforms under one set of collateral, each with a PCK certificate of its own."""
-    pki = IntelPki()
-    collateral, anchors = pki.collateral(), [pki.anchor]
-    quotes = []
-    for number in range(PLATFORMS):
-        pki.leaf.serial = 1000 + number
-        pki.extension = replace(pki.extension, ppid=number.to_bytes(16, "big"))
-        quotes.append(pki.quote().to_bytes())
-    one, many = Memo(capacity=100), Memo(capacity=PLATFORMS + 100)
-    assess(quotes[0], collateral, anchors, at=AT, memo=one)
-    assess(quotes[0], collateral, anchors, at=AT, memo=many)
-    tracemalloc.start()
-    for quote in quotes:
-        assess(quote, collateral, anchors, at=AT, memo=many)
-    taken, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    chosen = iter(quotes * (1 + 2 * CALLS * ROUNDS // PLATFORMS))
-    known_one = [
-        cpu_milliseconds(lambda: assess(quotes[0], collateral, anchors, at=AT, memo=one)) for _ in range(ROUNDS)
-    ]
-    known_many = [
-        cpu_milliseconds(lambda: assess(next(chosen), collateral, anchors, at=AT, memo=many)) for _ in range(ROUNDS)
-    ]
-    print(f"{PLATFORMS} platforms in one Memo: {taken / PLATFORMS / 1024:.1f} KiB each, {taken / 2**20:.1f} MiB in all")
-    print(f"  warm, one known {statistics.median(known_one):.3f}, all known {statistics.median(known_many):.3f}")
-
-
 def main() -> None:
     for name, path in QUOTES.items():
         measure(name, path)
-    measure_growth()
 
 
 if __name__ == "__main__":
