@@ -209,3 +209,21 @@ def test_threads_share_a_memory() -> None:
     with ThreadPoolExecutor(8) as pool:
         jobs = [pool.submit(ours, pki, evidence, collateral, AT, memo) for pki, evidence, collateral, _ in cases * 20]
         assert [job.result().status for job in jobs] == [status for *_, status in cases * 20]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_flood_of_quotes_that_anybody_can_make_up_takes_no_place_in_a_memory(plan: type) -> None:
+    pki = plan()
+    memo, evidence, collateral = warmed(pki)
+    held = set(memo._answers)
+    for number in range(50):
+        stranger = plan()
+        stranger.root = replace(stranger.root, key=key(f"root {number}"))
+        stranger.intermediate = replace(stranger.intermediate, issuer=stranger.root)
+        stranger.leaf = replace(stranger.leaf, issuer=stranger.intermediate, key=key(f"pck {number}"))
+        stranger.pck_chain = [stranger.leaf, stranger.intermediate, stranger.root]
+        stranger.attestation_key = key(f"attestation {number}")
+        made_up, _ = stranger.build()
+        assert ours(pki, made_up, collateral, AT, memo).findings
+    assert set(memo._answers) == held
+    assert ours(pki, evidence, collateral, AT, memo).status == "UpToDate"
