@@ -193,7 +193,8 @@ def test_floors_are_shown_and_hold(deployment: Deployment, operator: Commands, t
     assert {name.partition(" ")[0] for name in shown} == {
         "epoch", "evaluation", "issued", "pck-crl", "root-crl", "security-version",
     }  # fmt: skip
-    assert "floors: this device accepts no less than epoch 1, " in operator.run("verify", deployment.invitation, ACCEPT, *home)
+    shown = operator.run("verify", deployment.invitation, ACCEPT, *home)
+    assert "floors: this device accepts no less than epoch 1, " in shown
 
     # the collateral is put back to yesterday's, as far as this device can tell
     book = FloorBook(operator.home)
