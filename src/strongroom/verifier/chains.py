@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.findings import Check
@@ -186,12 +187,7 @@ def _may(certificate: Certificate, ca_below: int | None) -> bool:
 
 def _judge_names(inquiry: Objections, chain: tuple[Certificate, ...], kind: Kind, vendor: str) -> None:
     """Step 2.7: each certificate has the name of its office, so that a PCK leaf cannot sign TCB info."""
-    intermediates = tuple(f"{vendor} {name}" for name in Kind.PCK_CRL.names)
-    wanted = [tuple(f"{vendor} {name}" for name in kind.names)]
-    if kind is Kind.PCK:
-        wanted.append(intermediates)
-    wanted.append((f"{vendor}{_ROOT_SUFFIX}",))
-    for certificate, names in zip(chain, wanted, strict=True):
+    for certificate, names in zip(chain, _offices(kind, vendor), strict=True):
         if certificate.common_name not in names:
             inquiry.object(
                 Check.CHAIN,
@@ -200,3 +196,12 @@ def _judge_names(inquiry: Objections, chain: tuple[Certificate, ...], kind: Kind
                 expected=" or ".join(names),
                 actual=label(certificate),
             )
+
+
+@lru_cache(maxsize=64)  # the vendors are few
+def _offices(kind: Kind, vendor: str) -> tuple[tuple[str, ...], ...]:
+    """Give the names that a chain's certificates may have, leaf first."""
+    wanted = [kind.names]
+    if kind is Kind.PCK:
+        wanted.append(Kind.PCK_CRL.names)
+    return *(tuple(f"{vendor} {name}" for name in names) for names in wanted), (f"{vendor}{_ROOT_SUFFIX}",)

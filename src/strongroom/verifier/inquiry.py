@@ -7,10 +7,9 @@ what every step sees. An ``Inquiry`` judges dates at once; ``Lasting`` notes the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from strongroom.base.findings import Check, Finding
 from strongroom.crypto import ecdsa
@@ -29,8 +28,7 @@ _NO_GRACE = timedelta(0)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """When one thing is valid, both ends included; ``section`` is the step that says so, ``what`` names the thing.
 
     What is ``graced`` may be late by the grace period.

@@ -49,13 +49,13 @@ def judge_revocation(
     certificates = {certificate.der: certificate for chain in chains for certificate in chain.certificates}
     for certificate in certificates.values():
         for revocations in (root_crl, pck_crl):
-            inquiry.require(
-                certificate.issuer != revocations.issuer or certificate.serial not in revocations.revoked,
-                Check.REVOCATION,
-                "3.5",
-                f"certificate {label(certificate)} is revoked",
-                actual=f"serial {certificate.serial:x}",
-            )
+            if certificate.issuer == revocations.issuer and certificate.serial in revocations.revoked:
+                inquiry.object(
+                    Check.REVOCATION,
+                    "3.5",
+                    f"certificate {label(certificate)} is revoked",
+                    actual=f"serial {certificate.serial:x}",
+                )
 
 
 def judge_list(inquiry: Objections, name: str, revocations: RevocationList, issuer: Certificate) -> None:
