@@ -7,6 +7,7 @@ of the contenders alternate, and a ratio is the median of the rounds' ratios.
 * "strongroom, warm" has a ``Memo`` that has seen this collateral, platform and attestation key; the quote's report, its
   signature and the instant are judged each time, as with every new quote of a known store. "with policy" is
   ``appraise`` under a policy, the others are ``assess``.
+* "Intel's QVL" is the C++ library inside a wheel, where that installs; it reads SGX quotes of version 3 only.
 * "floor, cold" and "floor, warm" are what no verifier on pyca/cryptography can go below: the same ten signatures with
   their keys' decoding, and the quote's own one, without reading or comparing anything.
 """
@@ -36,6 +37,11 @@ from strongroom.formats.quote import parse_quote
 from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.formats.td_report import TdAttributes, TdReport
 from strongroom.verifier import ANY, INTEL_SGX_ROOT, AppraisalPolicy, Memo, TcbRule, TdRule, appraise, assess
+
+try:
+    import sgx_dcap_quote_verify as qvl
+except ImportError:
+    qvl = None
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +127,36 @@ def accepting(evidence: bytes) -> AppraisalPolicy:
     )
 
 
+def intel_library(evidence: bytes, collateral: Collateral, at: datetime) -> Callable[[], None] | None:
+    """Give a verification by Intel's library as the wheel has it: SGX of version 3 only, and only where it installs."""
+    quote = parse_quote(evidence)
+    if qvl is None or quote.header.version != 3:
+        return None
+    end = b"-----END CERTIFICATE-----\n"
+    leaf, intermediate, root = (part + end for part in quote.certification_data.split(end)[:3])
+    parts = {
+        "trusted_root_ca_certificate": root.decode(),
+        "pck_certificate": leaf.decode(),
+        "pck_signing_chain": (intermediate + root).decode(),
+        "root_ca_crl": collateral.root_ca_crl.hex(),
+        "intermediate_ca_crl": collateral.pck_crl.hex(),
+        "tcb_info": signed_document("tcbInfo", collateral.tcb_info, collateral.tcb_info_signature),
+        "tcb_signing_chain": collateral.tcb_info_issuer_chain.decode(),
+        "quote": evidence,
+        "qe_identity": signed_document("enclaveIdentity", collateral.qe_identity, collateral.qe_identity_signature),
+        "expiration_date": at,
+    }
+
+    def intel() -> None:
+        assert qvl.verify(**parts).pck_certificate_status.name == "STATUS_OK"
+
+    return intel
+
+
+def signed_document(name: str, body: bytes, signature: bytes) -> str:
+    return f'{{"{name}":{body.decode()},"signature":"{signature.hex()}"}}'
+
+
 def measure(name: str, path: str) -> None:
     verdicts = json.loads((VECTORS / "verdicts.json").read_text())
     verdict = next(item for item in verdicts if item["quote"] == path and "status" in item)
@@ -143,17 +179,19 @@ def measure(name: str, path: str) -> None:
     def warm_with_policy() -> None:
         assert appraise(evidence, collateral, policy, at=at, memo=memo).policy_digest
 
-    def qvl() -> None:
+    def phala() -> None:
         assert dcap_qvl.verify(evidence, theirs, verdict["unix_time"]).status
 
     contenders = {
         "strongroom, cold": cold,
         "strongroom, warm": warm,
         "with policy": warm_with_policy,
-        "dcap-qvl": qvl,
+        "dcap-qvl": phala,
         "floor, cold": floor_cold,
         "floor, warm": floor_warm,
     }
+    if (intel := intel_library(evidence, collateral, at)) is not None:
+        contenders["Intel's QVL"] = intel
     for call in contenders.values():
         call()
     times: dict[str, list[float]] = {contender: [] for contender in contenders}
