@@ -11,7 +11,7 @@ from generated_cases_base import BOTH, DAY, MALFORMED_COLLATERAL, UP_TO_DATE, ad
 from generated_cases_pki import Sgx, Tdx, Tdx5
 from strongroom.formats.signed_json import write_json
 from strongroom.formats.tcb_info import TcbComponent
-from strongroom.formats.tcb_levels import LEVEL_STATUSES, TcbStatus
+from strongroom.formats.tcb_levels import ENCLAVE_STATUSES, LEVEL_STATUSES, TcbStatus
 from strongroom.testing.intel_pki import AT, key
 from strongroom.testing.tdx_pki import module_levels
 
@@ -387,10 +387,12 @@ for status in LEVEL_STATUSES:
         status="" if found else status.value,
     )
     found = ("tcb-status 6.5",) if status is REVOKED else ()
+    of_platforms = (MALFORMED_COLLATERAL,) if status not in ENCLAVE_STATUSES else ()
+    found = of_platforms or found
     after = "" if found else "OutOfDate" if status in OUT else UP_TO_DATE
     add(f"quoting enclave {status}", lambda pki, status=status: qe_status(pki, status), *found, status=after)
     for plan, steps in ((Tdx, ("7.9",)), (Tdx5, ("7.9", "7.10"))):
-        found = tuple(f"tcb-status {step}" for step in steps) if status is REVOKED else ()
+        found = of_platforms or (tuple(f"tcb-status {step}" for step in steps) if status is REVOKED else ())
         add(
             f"TDX module {status}",
             lambda pki, status=status: module_status(pki, status),

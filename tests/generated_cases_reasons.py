@@ -194,6 +194,11 @@ REASONS = (
         "QE identity with its levels in reverse order",
     ),
     Reason(
+        "no document of Intel's has this status for an enclave or a module, and nobody can tell what it would permit",
+        "malformed",
+        "(quoting enclave|TDX module) [A-Za-z]+",
+    ),
+    Reason(
         "no document of Intel's has this status for an enclave or a module; here the table of 7.3 holds",
         GOOD,
         "(quoting enclave|TDX module) [A-Za-z]+",

@@ -14,7 +14,15 @@ from strongroom.formats.signed_json import Json, write_date
 if TYPE_CHECKING:
     from strongroom.formats.signed_json import JsonFields
 
-__all__ = ["LEVEL_STATUSES", "MAX_LEVELS", "IsvSvnLevel", "TcbStatus", "read_advisories", "read_status"]
+__all__ = [
+    "ENCLAVE_STATUSES",
+    "LEVEL_STATUSES",
+    "MAX_LEVELS",
+    "IsvSvnLevel",
+    "TcbStatus",
+    "read_advisories",
+    "read_status",
+]
 
 MAX_LEVELS: Final = 256
 _MAX_ADVISORIES: Final = 512
@@ -41,6 +49,13 @@ class TcbStatus(StrEnum):
 
 LEVEL_STATUSES: Final = tuple(status for status in TcbStatus if not status.value.startswith("TDRelaunch"))
 """The statuses that documents state; the two of relaunch are not among them."""
+ENCLAVE_STATUSES: Final = (
+    TcbStatus.UP_TO_DATE,
+    TcbStatus.OUT_OF_DATE,
+    TcbStatus.OUT_OF_DATE_CONFIGURATION_NEEDED,
+    TcbStatus.REVOKED,
+)
+"""The statuses of a quoting enclave or a TDX module. The others speak of a platform's settings or of its software."""
 _BY_NAME: Final = {status.value: status for status in LEVEL_STATUSES}
 _ALL_NAMES: Final = frozenset(status.value for status in TcbStatus)
 
@@ -56,11 +71,17 @@ class IsvSvnLevel:
 
     @classmethod
     def read(cls, fields: JsonFields) -> IsvSvnLevel:
-        """Read one level, or raise ``MalformedCollateral``."""
+        """Read one level, or raise ``MalformedCollateral``.
+
+        A status that is not one of ``ENCLAVE_STATUSES`` is malformed: nobody can tell what it would permit.
+        """
+        status = read_status(fields)
+        if status not in ENCLAVE_STATUSES:
+            raise fields.fail(f"TCB status {status.value!r} is of platforms, not of enclaves")
         return cls(
             isv_svn=fields.object("tcb").number("isvsvn", at_most=0xFFFF),
             tcb_date=fields.date("tcbDate"),
-            status=read_status(fields),
+            status=status,
             advisory_ids=read_advisories(fields),
         )
 

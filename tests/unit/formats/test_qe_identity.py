@@ -10,7 +10,7 @@ from evidence_vectors import VECTORS, damaged, instants, read
 from strongroom.base.errors import MalformedCollateral
 from strongroom.formats.qe_identity import QeIdentity
 from strongroom.formats.signed_json import SignedJson
-from strongroom.formats.tcb_levels import LEVEL_STATUSES, IsvSvnLevel
+from strongroom.formats.tcb_levels import ENCLAVE_STATUSES, LEVEL_STATUSES, IsvSvnLevel
 
 PATHS = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("*/_pcs/*-identity-*.json"))
 BODIES = {path: SignedJson.from_bytes(read(path), name="enclaveIdentity").body for path in PATHS}
@@ -20,7 +20,7 @@ level = st.builds(
     IsvSvnLevel,
     isv_svn=st.integers(0, 0xFFFF),
     tcb_date=instants,
-    status=st.sampled_from(LEVEL_STATUSES),
+    status=st.sampled_from(ENCLAVE_STATUSES),
     advisory_ids=st.lists(st.just("INTEL-SA-00001"), max_size=1).map(tuple),
 )
 identities = st.builds(
@@ -112,3 +112,11 @@ def test_open_enclaves_hand_made_identities(name: str) -> None:
         return
     with pytest.raises(MalformedCollateral):
         QeIdentity.from_bytes(SignedJson.from_bytes(data, name="enclaveIdentity").body)
+
+
+@pytest.mark.parametrize("status", sorted(set(LEVEL_STATUSES) - set(ENCLAVE_STATUSES)))
+def test_a_status_of_platforms_is_none_of_an_enclave(status: str) -> None:
+    body = REAL.replace(b'"tcbStatus":"UpToDate"', f'"tcbStatus":"{status}"'.encode())
+    assert body != REAL
+    with pytest.raises(MalformedCollateral, match="is of platforms, not of enclaves"):
+        QeIdentity.from_bytes(body)

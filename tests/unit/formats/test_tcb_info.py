@@ -10,7 +10,7 @@ from evidence_vectors import VECTORS, damaged, instants, read
 from strongroom.base.errors import MalformedCollateral
 from strongroom.formats.signed_json import SignedJson
 from strongroom.formats.tcb_info import TcbComponent, TcbInfo, TcbLevel, TdxModule, TdxModuleIdentity
-from strongroom.formats.tcb_levels import LEVEL_STATUSES, IsvSvnLevel
+from strongroom.formats.tcb_levels import ENCLAVE_STATUSES, LEVEL_STATUSES, IsvSvnLevel
 
 PATHS = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.glob("*/_pcs/tcbinfo-*.json"))
 BODIES = {path: SignedJson.from_bytes(read(path), name="tcbInfo").body for path in PATHS}
@@ -26,8 +26,11 @@ components = st.builds(
 )
 advisories = st.sampled_from([(), ("INTEL-SA-00001",), ("INTEL-SA-00001", "INTEL-SA-00002")])
 statuses = st.sampled_from(LEVEL_STATUSES)
+of_enclaves = st.sampled_from(ENCLAVE_STATUSES)
 isv_levels = st.lists(
-    st.builds(IsvSvnLevel, isv_svn=st.integers(0, 0xFFFF), tcb_date=instants, status=statuses, advisory_ids=advisories),
+    st.builds(
+        IsvSvnLevel, isv_svn=st.integers(0, 0xFFFF), tcb_date=instants, status=of_enclaves, advisory_ids=advisories
+    ),
     max_size=2,
     unique_by=lambda item: item.isv_svn,
 ).map(tuple)
