@@ -9,7 +9,9 @@ from typing import TypedDict
 
 from hypothesis import strategies as st
 
+from strongroom.base.errors import Malformed
 from strongroom.formats.collateral import Collateral
+from strongroom.verifier import INTEL_SGX_ROOT, Memo, assess
 
 VECTORS = Path(__file__).parent / "vectors"
 instants = st.integers(0, 250_000_000_000).map(
@@ -44,6 +46,26 @@ def read(name: str) -> bytes:
 def case(verdict: Verdict) -> tuple[bytes, Collateral, datetime]:
     at = datetime.fromtimestamp(verdict["unix_time"], UTC)
     return read(verdict["quote"]), Collateral.from_json(read(verdict["collateral"])), at
+
+
+def surviving_flips(verdict: Verdict, places: list[int]) -> list[int]:
+    """Flip single bits of a quote; give the places whose flip is accepted, which must change nothing that is said."""
+    evidence, collateral, at = case(verdict)
+    memo = Memo(capacity=1000)
+    original = assess(evidence, collateral, [INTEL_SGX_ROOT], at=at, memo=memo)
+    assert original.genuine
+    accepted = []
+    for place in places:
+        byte, bit = divmod(place, 8)
+        flipped = evidence[:byte] + bytes((evidence[byte] ^ 1 << bit,)) + evidence[byte + 1 :]
+        try:
+            assessment = assess(flipped, collateral, [INTEL_SGX_ROOT], at=at, memo=memo)
+        except Malformed:
+            continue
+        if assessment.genuine:
+            assert assessment == original
+            accepted.append(place)
+    return accepted
 
 
 @st.composite

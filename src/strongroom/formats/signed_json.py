@@ -111,10 +111,6 @@ class JsonFields:
             raise self.fail(f"field {name!r} is not a short printable text")
         return value
 
-    def optional_text(self, name: str) -> str | None:
-        """A text, or ``None`` when the field is absent."""
-        return self.text(name) if name in self._fields else None
-
     def hexadecimal(self, name: str, length: int) -> bytes:
         """``length`` bytes as hexadecimal digits of either case."""
         value = self.text(name)

@@ -124,10 +124,6 @@ class Vaults:
         """Tell whether a device belongs to a vault."""
         return device_key in self._load(transaction, vault_id)[1].members
 
-    def account_key(self, transaction: ReadTransaction, vault_id: bytes) -> bytes:
-        """Give the account key that admits devices to a vault."""
-        return self._load(transaction, vault_id)[1].account_key
-
     def _load(self, transaction: ReadTransaction, vault_id: bytes) -> tuple[int, ChainState]:
         row = self._rows.get(transaction, Table.VAULTS, self._vault_key(vault_id))
         if row is None:

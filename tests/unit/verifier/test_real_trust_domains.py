@@ -8,15 +8,15 @@ from datetime import timedelta
 import dcap_qvl
 import pytest
 
-from evidence_vectors import TDX_QUOTES, TDX_VERDICTS, VERDICTS, Verdict, case, read
-from strongroom.base.errors import AppraisalRefused, Malformed, MalformedQuote
+from evidence_vectors import TDX_QUOTES, TDX_VERDICTS, VERDICTS, Verdict, case, read, surviving_flips
+from strongroom.base.errors import AppraisalRefused, MalformedQuote
 from strongroom.formats.quote import parse_quote
 from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.formats.td_report import TdAttributes, TdReport
 from strongroom.formats.tee_quote import TeeQuote
 from strongroom.testing.intel_pki import IntelPki
 from strongroom.testing.tdx_pki import TdxPki
-from strongroom.verifier import ANY, INTEL_SGX_ROOT, AppraisalPolicy, Memo, TcbRule, TdRule, appraise, assess
+from strongroom.verifier import ANY, INTEL_SGX_ROOT, AppraisalPolicy, TcbRule, TdRule, appraise, assess
 from strongroom.verifier.policy import TD_MEASUREMENTS
 from strongroom.verifier.result import TdxClaims
 
@@ -208,35 +208,16 @@ def test_collateral_of_sgx_does_not_fit() -> None:
     assert {"appraisal 4.3", "appraisal 4.4", "appraisal 5.3"} <= sections
 
 
-def survivors(verdict: Verdict, places: list[int]) -> list[int]:
-    evidence, collateral, at = case(verdict)
-    memo = Memo(capacity=1000)
-    original = assess(evidence, collateral, [INTEL_SGX_ROOT], at=at, memo=memo)
-    assert original.genuine
-    accepted = []
-    for place in places:
-        byte, bit = divmod(place, 8)
-        flipped = evidence[:byte] + bytes((evidence[byte] ^ 1 << bit,)) + evidence[byte + 1 :]
-        try:
-            assessment = assess(flipped, collateral, [INTEL_SGX_ROOT], at=at, memo=memo)
-        except Malformed:
-            continue
-        if assessment.genuine:
-            assert assessment == original
-            accepted.append(place)
-    return accepted
-
-
 @pytest.mark.parametrize(("verdict", "size"), [(UP_TO_DATE, 48 + 584), (RELAUNCH, 48 + 6 + 648)], ids=["v4", "v5"])
 def test_no_bit_of_the_signed_structure_survives(verdict: Verdict, size: int) -> None:
     structure = size + 4 + 128 + 6 + 448 + 2 + 32 + 6
-    assert survivors(verdict, [byte * 8 + byte % 8 for byte in range(structure)]) == []
+    assert surviving_flips(verdict, [byte * 8 + byte % 8 for byte in range(structure)]) == []
 
 
 def test_bits_of_the_certificates_text_survive_only_as_white_space() -> None:
     evidence, _, _ = case(UP_TO_DATE)
     end = len(evidence) - parse_quote(evidence).padding
-    for place in survivors(UP_TO_DATE, list(range((48 + 584 + 626) * 8, end * 8, 23))):
+    for place in surviving_flips(UP_TO_DATE, list(range((48 + 584 + 626) * 8, end * 8, 23))):
         assert evidence[place // 8] in b"\n\0 "
 
 
