@@ -35,7 +35,7 @@ lock: ## renew the hash-pinned lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--all-extras --group dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra cli pyproject.toml -o requirements/runtime.txt
+		--extra cli --extra postgres --extra telemetry pyproject.toml -o requirements/runtime.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
