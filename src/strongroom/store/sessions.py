@@ -7,6 +7,7 @@ the device. There are no bearer tokens: nothing that is sent could be used on an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import NotAuthorised
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 
     from strongroom.store.accounts import PendingLogin, PendingRegistration
 
-__all__ = ["ChannelSession", "DeviceIdentity"]
+__all__ = ["ChannelSession", "DeviceIdentity", "Grade"]
 
 _KEY: Final = "strongroom.session"
+
+
+class Grade(StrEnum):
+    """What a session has to have proven before a route answers."""
+
+    NOTHING = "nothing"
+    ACCOUNT = "account"
+    DEVICE = "device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,13 @@ class ChannelSession:
         if pending is None:
             raise NotAuthorised("no login was started in this session")
         return pending
+
+    def check(self, grade: Grade) -> None:
+        """Raise ``NotAuthorised`` unless this much was proven. A device's session is its account's, too."""
+        if grade is Grade.NOTHING:
+            return
+        if self.require().device_key is None and grade is Grade.DEVICE:
+            raise NotAuthorised("this session has proven no device", hint="prove the device")
 
     def require(self) -> DeviceIdentity:
         """Give the identity proven in this session, or raise ``NotAuthorised``."""

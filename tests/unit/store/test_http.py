@@ -10,17 +10,11 @@ from store_client import new_service
 from strongroom.formats import store_api as api
 from strongroom.storage.memory import MemoryRecordStore
 from strongroom.store.http import store_application
+from strongroom.store.routes import STORE_ROUTES
+from strongroom.store.sessions import Grade
 from strongroom.testing.failing_storage import FailingRecordStore
 
-ROUTES = [
-    "/v1/accounts/register/start",
-    "/v1/accounts/register/finish",
-    "/v1/sessions/login/start",
-    "/v1/sessions/login/finish",
-    "/v1/sessions/device",
-    "/v1/vault/fetch",
-    "/v1/vault/append",
-]
+ROUTES = [route.path for route in STORE_ROUTES]
 
 
 def in_a_channel(application):
@@ -55,6 +49,15 @@ def test_a_body_that_is_none_is_malformed(client, route, content):
     answer = client.post(route, content=content)
     assert answer.status_code == 400
     assert answer.json()["error"] == "malformed-message"
+
+
+def test_paths_and_names_are_unique():
+    assert len({route.path for route in STORE_ROUTES}) == len({route.name for route in STORE_ROUTES}) == len(ROUTES)
+
+
+def test_what_asks_for_a_proven_session_says_that_it_can_refuse():
+    for route in STORE_ROUTES:
+        assert route.grade is Grade.NOTHING or "not-authorised" in {error.code for error in route.errors}
 
 
 @pytest.mark.parametrize("route", ["/v1/vault/fetch", "/v1/vault/append"])

@@ -1,0 +1,152 @@
+"""The store's routes, declared once: the router (``store.http``) and the OpenAPI document derive from this table.
+
+A route is one line of it: path, operation, the bodies both ways, what the session has to have proven, and the errors
+that the operation itself can end in. What any route can end in is in ``COMMON_ERRORS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from strongroom.base.errors import (
+    ChannelRefused,
+    Conflict,
+    HeadMoved,
+    MalformedEntry,
+    MalformedMessage,
+    MalformedRecord,
+    NotAuthorised,
+    StorageUnavailable,
+    Unavailable,
+)
+from strongroom.formats import store_api as api
+from strongroom.store.accounts import AccountExists
+from strongroom.store.service import StoreService
+from strongroom.store.sessions import ChannelSession, Grade
+
+if TYPE_CHECKING:
+    from strongroom.base.errors import StrongroomError
+
+__all__ = ["COMMON_ERRORS", "STORE_ROUTES", "Route", "route"]
+
+S = TypeVar("S")
+Asked = TypeVar("Asked", bound=api.Body)
+Given = TypeVar("Given", bound=api.Body)
+
+COMMON_ERRORS: Final[tuple[type[StrongroomError], ...]] = (
+    MalformedMessage,
+    ChannelRefused,
+    StorageUnavailable,
+    Unavailable,
+)
+"""What every route can end in: a body that is none, no channel, no database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[S]):
+    """One route of a service of type ``S``. ``operation`` takes that service, the session and the decoded body."""
+
+    method: str
+    path: str
+    operation: Callable[[S, ChannelSession, Any], api.Body]
+    request: type[api.Body]
+    response: type[api.Body]
+    summary: str
+    grade: Grade
+    errors: tuple[type[StrongroomError], ...]
+
+    @property
+    def name(self) -> str:
+        """The operation's name, the same in the OpenAPI document, in metrics and in traces."""
+        return self.path.removeprefix("/v1/").replace("/", "_").replace("-", "_")
+
+
+def route(
+    path: str,
+    operation: Callable[[S, ChannelSession, Asked], Given],
+    request: type[Asked],
+    response: type[Given],
+    summary: str,
+    *,
+    grade: Grade,
+    errors: tuple[type[StrongroomError], ...] = (),
+) -> Route[S]:
+    """Declare a route; the types of its bodies are held to those of its operation by the type checker."""
+    needs = () if grade is Grade.NOTHING else (NotAuthorised,)
+    every = tuple(dict.fromkeys((*errors, *needs, *COMMON_ERRORS)))
+    return Route(
+        method="POST",
+        path=path,
+        operation=operation,
+        request=request,
+        response=response,
+        summary=summary,
+        grade=grade,
+        errors=every,
+    )
+
+
+STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
+    route(
+        "/v1/accounts/register/start",
+        StoreService.register_start,
+        api.RegisterStart,
+        api.RegisterStarted,
+        "Answer an OPAQUE registration request",
+        grade=Grade.NOTHING,
+    ),
+    route(
+        "/v1/accounts/register/finish",
+        StoreService.register_finish,
+        api.RegisterFinish,
+        api.Appended,
+        "Make the account and its vault with the first device",
+        grade=Grade.NOTHING,
+        errors=(NotAuthorised, AccountExists, Conflict, MalformedEntry),
+    ),
+    route(
+        "/v1/sessions/login/start",
+        StoreService.login_start,
+        api.LoginStart,
+        api.LoginStarted,
+        "Answer KE1 of a login with KE2",
+        grade=Grade.NOTHING,
+    ),
+    route(
+        "/v1/sessions/login/finish",
+        StoreService.login_finish,
+        api.LoginFinish,
+        api.AccountView,
+        "Check KE3; the session then is the account's",
+        grade=Grade.NOTHING,
+        errors=(NotAuthorised,),
+    ),
+    route(
+        "/v1/sessions/device",
+        StoreService.prove_device,
+        api.DeviceSession,
+        api.DeviceProven,
+        "Check a device's signature over this session; the session then is that device's",
+        grade=Grade.NOTHING,
+        errors=(NotAuthorised,),
+    ),
+    route(
+        "/v1/vault/fetch",
+        StoreService.fetch,
+        api.FetchPage,
+        api.Page,
+        "Give a page of the vault's entries and the head of this moment",
+        grade=Grade.ACCOUNT,
+    ),
+    route(
+        "/v1/vault/append",
+        StoreService.append,
+        api.Append,
+        api.Appended,
+        "Append entries to exactly this head, all or none",
+        grade=Grade.ACCOUNT,
+        errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord),
+    ),
+)
