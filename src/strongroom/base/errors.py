@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from strongroom.base.findings import Finding
 
 __all__ = [
+    "AnchorMoved",
+    "AnchorUnavailable",
     "AppraisalRefused",
     "AttesterUnavailable",
     "ChannelRefused",
@@ -191,6 +193,12 @@ class HeadMoved(Conflict):
     code = "head-moved"
 
 
+class AnchorMoved(Conflict):
+    """A counter outside the database is not where it was expected: somebody else has moved it."""
+
+    code = "anchor-moved"
+
+
 class Unavailable(StrongroomError):
     """Could not find out. Never treated as accepted."""
 
@@ -225,6 +233,12 @@ class StorageUnavailable(Unavailable):
     """A database or a disk could not be read or written; nothing was half-applied."""
 
     code = "storage-unavailable"
+
+
+class AnchorUnavailable(Unavailable):
+    """A counter outside the database could not be reached, or its answer did not prove itself."""
+
+    code = "anchor-unavailable"
 
 
 class ChannelRefused(Unavailable):
