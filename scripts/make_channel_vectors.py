@@ -26,6 +26,7 @@ from strongroom.crypto.hpke import HpkePrivateKey, seal_to
 from strongroom.crypto.merkle import MerkleTree
 from strongroom.crypto.signatures import SigningKey
 from strongroom.formats.claims import Claims, report_data
+from strongroom.formats.client_claims import ClientClaims, ClientRole, client_leaf
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, InstanceCertificate, machine_id
 from strongroom.verifier.binding import CLAIMS_SIGNATURE_LABEL, batch_leaf
 
@@ -79,6 +80,11 @@ def vectors(recorded: Recorded) -> dict[str, object]:
     leaves = [batch_leaf(binder) for binder in binders]
     batches = {size: _claims(deployment_key, instance_key, leaves[:size]) for size in (1, 5)}
     claims = batches[5].to_bytes()
+    client_claims = ClientClaims(
+        role=ClientRole.DEVICE,
+        leaf=client_leaf(ClientRole.DEVICE, keys.client_binder),
+        context=seed("client context"),
+    )
     signature = instance_key.sign(CLAIMS_SIGNATURE_LABEL, claims)
     certificate = InstanceCertificate(
         deployment=sha256(deployment_key.public),
@@ -126,10 +132,18 @@ def vectors(recorded: Recorded) -> dict[str, object]:
             "s": secret.hex(),
             "h": keys.transcript.hex(),
             "server_binder": keys.server_binder.hex(),
+            "client_binder": keys.client_binder.hex(),
             "server_confirmation": keys.server_confirmation.hex(),
             "client_to_server": keys.client_to_server.hex(),
             "server_to_client": keys.server_to_client.hex(),
             "channel_id": keys.channel_id.hex(),
+        },
+        "client_evidence": {
+            "role": str(client_claims.role),
+            "context": client_claims.context.hex(),
+            "leaf": client_claims.leaf.hex(),
+            "claims": client_claims.to_bytes().hex(),
+            "report_data": report_data(client_claims.to_bytes()).hex(),
         },
         "trees": [_tree(binders[:size], leaves[:size], batches[size]) for size in (1, 5)],
         "claims": {

@@ -18,6 +18,7 @@ __all__ = [
     "EVIDENCE_SGX_DCAP_3",
     "MAX_ANSWER_BYTES",
     "MAX_COLLATERAL_BYTES",
+    "MAX_EVIDENCE_BYTES",
     "MAX_HELLO_BYTES",
     "NONCE_BYTES",
     "SUITE_1",

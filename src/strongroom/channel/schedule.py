@@ -50,11 +50,13 @@ def mix(key: bytes, secret: bytes, transcript: bytes) -> bytes:
 class KeySchedule:
     """The keys of one session. No representation, so that nothing prints them.
 
-    ``further`` is where keys come from that not every session needs (section 10).
+    ``client_binder`` is what a client's own evidence commits to, where it shows any (section 14). ``further`` is where
+    keys come from that not every session needs (section 10).
     """
 
     transcript: bytes
     server_binder: bytes
+    client_binder: bytes
     server_confirmation: bytes
     client_to_server: bytes
     server_to_client: bytes
@@ -71,6 +73,7 @@ class KeySchedule:
         return cls(
             transcript=transcript,
             server_binder=key("server attests"),
+            client_binder=key("client attests"),
             server_confirmation=key("server confirms"),
             client_to_server=key("client to server"),
             server_to_client=key("server to client"),

@@ -94,6 +94,7 @@ class ClientChannel:
     """The client's end."""
 
     def __init__(self, keys: KeySchedule) -> None:
+        self.client_binder = keys.client_binder
         self._id = keys.channel_id
         self._further = keys.further
         self._out = _Outbox(keys.client_to_server)
@@ -130,6 +131,7 @@ class ServerChannel:
     def __init__(self, keys: KeySchedule) -> None:
         self.channel_id = keys.channel_id
         self.session = keys.transcript
+        self.client_binder = keys.client_binder
         self.confirmed = False
         self._further = keys.further
         self._in = _Inbox(keys.client_to_server, "request")

@@ -7,8 +7,9 @@ Outside it speaks five paths: ``POST /strongroom/v1/exchange`` (a hello, answere
 (a sealed request, answered with a sealed response), ``POST /strongroom/v1/stream`` (the same in frames) and
 ``GET /strongroom/v1/health``.
 The application inside sees ordinary requests. It may look at ``scope["extensions"]["strongroom"]``: ``session`` is
-the transcript hash that both ends share, ``state`` a dictionary that lives as long as the channel, ``shared_key`` the
-label of the shared key that opened the channel, or ``None`` where the client saw evidence.
+the transcript hash that both ends share, ``client_binder`` what evidence of the client has to commit to, ``state`` a
+dictionary that lives as long as the channel, ``shared_key`` the label of the shared key that opened the channel, or
+``None`` where the client saw evidence.
 """
 
 from __future__ import annotations

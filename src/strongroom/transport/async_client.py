@@ -160,6 +160,10 @@ class AsyncAttestedTransport(_AsyncChannelTransport[AttestedChannel]):
         """Return the attested peer, making the exchange if there is no live channel."""
         return (await self._channel()).peer
 
+    async def client_binder(self) -> bytes:
+        """Return what evidence of this client has to commit to, in the live channel (``channel.peer_evidence``)."""
+        return (await self._channel()).channel.client_binder
+
 
 class AsyncSharedKeyTransport(_AsyncChannelTransport[SharedKeyChannel]):
     """Carries requests to one service that holds a shared key. Parameters as of ``SharedKeyTransport``."""

@@ -172,6 +172,13 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
         """Return the attested peer, making the exchange if there is no live channel."""
         return self._channel().peer
 
+    def client_binder(self) -> bytes:
+        """Return what evidence of this client has to commit to, in the live channel (``channel.peer_evidence``).
+
+        A channel that is replaced before the evidence arrives has another one; evidence is then refused as not fresh.
+        """
+        return self._channel().channel.client_binder
+
 
 class SharedKeyTransport(_ChannelTransport[SharedKeyChannel]):
     """Carries requests to one service that holds a shared key. ``keys``: the newest first, two during a change.

@@ -240,6 +240,7 @@ def inner_scope(request: BinaryRequest, entry: OpenChannel, outer: Scope) -> Sco
         "extensions": {
             "strongroom": {
                 "session": entry.channel.session,
+                "client_binder": entry.channel.client_binder,
                 "state": entry.state,
                 "shared_key": entry.shared_key,
             }

@@ -176,6 +176,7 @@ def test_section_3_keys() -> None:
     assert h == raw("keys", "h")
     labels = {
         "server_binder": b"server attests",
+        "client_binder": b"client attests",
         "server_confirmation": b"server confirms",
         "client_to_server": b"client to server",
         "server_to_client": b"server to client",
@@ -183,6 +184,16 @@ def test_section_3_keys() -> None:
     for name, label in labels.items():
         assert hkdf(raw("keys", "s"), b"strongroom v1 " + label + h) == raw("keys", name)
     assert hkdf(raw("keys", "s"), b"strongroom v1 channel id" + h, 16) == raw("keys", "channel_id")
+
+
+def test_the_claims_of_a_client() -> None:
+    role, context = V["client_evidence"]["role"], raw("client_evidence", "context")
+    parts = (b"strongroom v1 client leaf", role.encode(), raw("keys", "client_binder"))
+    leaf = sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
+    claims = {"label": "strongroom client claims v1", "role": role, "leaf": leaf, "context": context}
+    assert encode(claims) == raw("client_evidence", "claims")
+    assert leaf == raw("client_evidence", "leaf")
+    assert sha256(encode(claims)) + bytes(32) == raw("client_evidence", "report_data")
 
 
 def root_of(leaves: list[bytes]) -> bytes:
