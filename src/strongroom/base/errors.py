@@ -34,11 +34,14 @@ __all__ = [
     "Misbehaviour",
     "Misconfigured",
     "NotAuthorised",
+    "QuotaExceeded",
     "RecordTampered",
     "RollbackDetected",
     "StorageUnavailable",
     "StoreUnreachable",
     "StrongroomError",
+    "TenantSuspended",
+    "TenantUnknown",
     "Unavailable",
 ]
 
@@ -177,6 +180,24 @@ class NotAuthorised(Denied):
 
     http_status = 401
     code = "not-authorised"
+
+
+class QuotaExceeded(Denied):
+    """The tenant has used up what its administrator allows it."""
+
+    code = "quota-exceeded"
+
+
+class TenantSuspended(Denied):
+    """The tenant's administrator has closed it for now; nothing of it is lost."""
+
+    code = "tenant-suspended"
+
+
+class TenantUnknown(Denied):
+    """No such tenant here: never, or no longer."""
+
+    code = "tenant-unknown"
 
 
 class Conflict(StrongroomError):

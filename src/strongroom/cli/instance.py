@@ -13,6 +13,7 @@ from strongroom.storage.sqlite import SqliteRecordStore
 from strongroom.store.deployment import Deployment
 from strongroom.store.http import store_application
 from strongroom.store.service import StoreService
+from strongroom.store.tenancy import Tenancy
 from strongroom.transport.asgi import AttestedService
 from strongroom.transport.clock import SystemClock
 
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.attesters.simulated import SimulatedAttester
+    from strongroom.base.clock import Clock
     from strongroom.formats.collateral import Collateral
+    from strongroom.store.deployment import Branch
+    from strongroom.store.ports import RecordStore
+    from strongroom.store.quotas import Allowance
+    from strongroom.store.vaults import VaultNames
 
-__all__ = ["StapledCollateral", "create_deployment", "open_service", "simulated_enclave"]
+__all__ = ["StapledCollateral", "create_deployment", "open_service", "simulated_enclave", "tenancy_of"]
 
 _DATABASE: Final = "store.db"
 
@@ -70,6 +76,15 @@ def create_deployment(data: Path, attester: SimulatedAttester) -> Deployment:
         storage.close()
 
 
+def tenancy_of(storage: RecordStore, deployment: Deployment, clock: Clock) -> Tenancy:
+    """Give the tenants of a deployment, each with its service."""
+
+    def make(branch: Branch | Deployment, allowance: Allowance, names: VaultNames) -> StoreService:
+        return StoreService(storage, branch, clock, allowance=allowance, names=names)
+
+    return Tenancy(storage, deployment, clock, make)
+
+
 @contextmanager
 def open_service(data: Path, platform: SimulatedPlatform, attester: SimulatedAttester) -> Iterator[AttestedService]:
     """Open the deployment in ``data`` and give its application, ready to be served; the database is closed after."""
@@ -78,7 +93,7 @@ def open_service(data: Path, platform: SimulatedPlatform, attester: SimulatedAtt
         clock = SystemClock()
         deployment = Deployment.open(storage, attester)
         yield AttestedService(
-            store_application(StoreService(storage, deployment, clock)),
+            store_application(tenancy_of(storage, deployment, clock)),
             attester=attester,
             endorsements=StapledCollateral(platform),
             identities=deployment,

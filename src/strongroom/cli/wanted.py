@@ -36,7 +36,7 @@ _MAX_FILE_BYTES: Final = 1024 * 1024
 class Wanted:
     """Whom to talk to. ``deployment`` is ``None`` where none is expected: the first one met is taken, and said so.
 
-    ``policy_digest``, ``machines`` and ``notice_key`` are what an invitation says beside.
+    ``policy_digest``, ``machines``, ``notice_key`` and ``tenant`` are what an invitation says beside.
     """
 
     url: str
@@ -46,6 +46,7 @@ class Wanted:
     policy_digest: bytes | None = None
     machines: tuple[bytes, ...] = ()
     notice_key: bytes | None = None
+    tenant: bytes | None = None
 
     @classmethod
     def parse(cls, address: str, *, accept_simulated_platform: bool, root: Path | None, policy: Path | None) -> Wanted:
@@ -70,6 +71,7 @@ class Wanted:
             policy_digest=invitation.policy_digest if invitation else None,
             machines=invitation.machines if invitation else (),
             notice_key=invitation.notice_key if invitation else None,
+            tenant=invitation.tenant if invitation else None,
         )
 
     def appraisal_policy(self) -> Policy:
@@ -102,6 +104,7 @@ class Wanted:
             simulated_root=self.simulated_root,
             machines=self.machines,
             notice_key=self.notice_key,
+            tenant=self.tenant,
         )
 
 
@@ -112,7 +115,8 @@ def connect(wanted: Wanted, home: Path, *, keep: bool) -> StoreApi:
     """
     clock = SystemClock()
     admission = Admission(home, clock=clock, machines=wanted.machines, keep=keep)
-    return StoreApi(AttestedTransport(wanted.url, wanted.terms(), admit=admission, clock=clock))
+    transport = AttestedTransport(wanted.url, wanted.terms(), admit=admission, clock=clock)
+    return StoreApi(transport, tenant=wanted.tenant)
 
 
 @contextmanager
@@ -137,7 +141,8 @@ def open_store(trust: Trust, home: Path) -> StoreApi:
     """Give a device's way to its store; ``home`` is its directory. Nothing is sent yet."""
     clock = SystemClock()
     admission = Admission(home, clock=clock, machines=trust.machines)
-    return StoreApi(AttestedTransport(trust.url, terms_of(trust, measure_store()), admit=admission, clock=clock))
+    transport = AttestedTransport(trust.url, terms_of(trust, measure_store()), admit=admission, clock=clock)
+    return StoreApi(transport, tenant=trust.tenant)
 
 
 def read_file(path: Path, *, max_bytes: int = _MAX_FILE_BYTES) -> bytes:

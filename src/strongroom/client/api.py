@@ -15,9 +15,12 @@ from strongroom.base.errors import (
     MalformedMessage,
     MalformedRecord,
     NotAuthorised,
+    QuotaExceeded,
     StorageUnavailable,
     StoreUnreachable,
     StrongroomError,
+    TenantSuspended,
+    TenantUnknown,
     Unavailable,
 )
 from strongroom.formats import store_api as api
@@ -49,18 +52,26 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
         MalformedMessage,
         MalformedRecord,
         NotAuthorised,
+        QuotaExceeded,
         StorageUnavailable,
+        TenantSuspended,
+        TenantUnknown,
         Unavailable,
     )
 }
 
 
 class StoreApi:
-    """One store, spoken to by one client."""
+    """One store, spoken to by one client. ``tenant`` is whose store it is within the deployment (16 bytes)."""
 
-    def __init__(self, transport: AttestedTransport) -> None:
+    def __init__(self, transport: AttestedTransport, *, tenant: bytes | None = None) -> None:
         self._transport = transport
-        self._http = httpx2.Client(transport=transport, base_url="https://store.strongroom.invalid", trust_env=False)
+        self._http = httpx2.Client(
+            transport=transport,
+            base_url="https://store.strongroom.invalid",
+            headers={} if tenant is None else {api.TENANT_HEADER: tenant.hex()},
+            trust_env=False,
+        )
 
     def peer(self) -> AttestedPeer:
         """Return whom this client is talking to, proven."""

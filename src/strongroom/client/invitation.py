@@ -16,6 +16,7 @@ from strongroom.base.errors import Malformed
 from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import DIGEST_BYTES
 from strongroom.crypto.signatures import PUBLIC_KEY_BYTES
+from strongroom.formats.store_api import TENANT_BYTES
 
 if TYPE_CHECKING:
     from strongroom.base.canonical import Value
@@ -33,6 +34,7 @@ class Invitation:
 
     ``deployment`` is SHA-256 of its key. ``simulated_root`` is the public key (SubjectPublicKeyInfo, DER) of a
     simulated platform's root, or ``None`` for real hardware; naming it does not make a client accept it.
+    ``tenant`` is the customer whose store it is within the deployment (16 bytes), or ``None`` where there is one only.
     ``policy_digest`` is of the policy that goes with it, ``machines`` are the ids of the only machines that will do
     (none for any), ``notice_key`` signs distrust notices beside the deployment key.
     """
@@ -43,6 +45,7 @@ class Invitation:
     policy_digest: bytes | None = None
     machines: tuple[bytes, ...] = ()
     notice_key: bytes | None = None
+    tenant: bytes | None = None
 
     def to_text(self) -> str:
         """Write the invitation. What is not set is left out, so that older clients read it."""
@@ -57,6 +60,8 @@ class Invitation:
             content["machines"] = list(self.machines)
         if self.notice_key is not None:
             content["notice_key"] = self.notice_key
+        if self.tenant is not None:
+            content["tenant"] = self.tenant
         return _PREFIX + base64.urlsafe_b64encode(canonical.encode(content)).decode().rstrip("=")
 
     @classmethod
@@ -84,6 +89,7 @@ class Invitation:
                 else ()
             ),
             notice_key=fields.byte_string("notice_key", length=PUBLIC_KEY_BYTES) if "notice_key" in given else None,
+            tenant=fields.byte_string("tenant", length=TENANT_BYTES) if "tenant" in given else None,
         )
         fields.done()
         if "machines" in given and not invitation.machines:

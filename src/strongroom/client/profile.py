@@ -36,7 +36,7 @@ class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     ``deployment`` is the pinned SHA-256 of the deployment key. ``policy`` is the text of an appraisal policy, or
     ``None`` for the standing rule: exactly the code that is installed here, on an up-to-date platform.
     ``machines`` are the ids of the only machines that will do, none for any; ``notice_key`` signs distrust notices
-    beside the deployment key. Both come from the invitation.
+    beside the deployment key; ``tenant`` is whose store it is within the deployment. They come from the invitation.
     """
 
     url: str
@@ -45,6 +45,7 @@ class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     simulated_root: bytes | None
     machines: tuple[bytes, ...] = ()
     notice_key: bytes | None = None
+    tenant: bytes | None = None
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

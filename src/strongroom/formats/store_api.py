@@ -17,6 +17,8 @@ __all__ = [
     "MAX_ENTRIES_PER_APPEND",
     "MAX_ENTRIES_PER_PAGE",
     "MAX_SEALED_BYTES",
+    "TENANT_BYTES",
+    "TENANT_HEADER",
     "AccountView",
     "Append",
     "Appended",
@@ -40,6 +42,11 @@ __all__ = [
 
 DEVICE_PROOF_LABEL: Final = "strongroom device session v1"
 """What a device signs to prove itself in a session: this label, over the transcript hash and the account id."""
+
+TENANT_BYTES: Final = 16
+
+TENANT_HEADER: Final = "strongroom-tenant"
+"""The header, inside the channel, by which a request names its tenant in 32 hexadecimal digits; without it, none."""
 
 MAX_ENTRIES_PER_APPEND: Final = 256
 MAX_ENTRIES_PER_PAGE: Final = 1024

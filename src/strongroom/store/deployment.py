@@ -22,7 +22,7 @@ from strongroom.crypto.hashing import labelled_hash, sha256
 from strongroom.crypto.kdf import KEY_BYTES
 from strongroom.crypto.signatures import SEED_BYTES, SigningKey
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, InstanceCertificate, machine_id
-from strongroom.store.keys import StoreKeys
+from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
 from strongroom.store.sealing import SealedRows
 
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.distrust_notice import DistrustNotice, SignedDistrustNotice
+    from strongroom.store.keys import TenantSecret
     from strongroom.store.ports import RecordStore
 
-__all__ = ["Deployment", "Sealer"]
+__all__ = ["Branch", "Deployment", "Sealer"]
 
 _ROOT_ROW: Final = sha256(b"strongroom root key")
 _DEPLOYMENT_ROW: Final = sha256(b"strongroom deployment key")
@@ -61,12 +62,23 @@ class _Root:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Branch:
+    """One tenant's place in a deployment: its id, its keys, its sealed rows. No representation."""
+
+    tenant: bytes
+    keys: StoreKeys
+    rows: SealedRows
+    epoch: int
+
+
 class Deployment:
     """An open deployment. Implements ``transport.ports.IdentitySource``."""
 
     def __init__(self, storage: RecordStore, sealer: Sealer, root: _Root) -> None:
         self._storage = storage
         self._machine = machine_id(sealer.platform_id)
+        self._root = root
         self.epoch = root.epoch
         self.keys = StoreKeys.derive(root.key, root.epoch)
         self.rows = SealedRows(self.keys.sealing)
@@ -106,6 +118,16 @@ class Deployment:
     def deployment_id(self) -> bytes:
         """SHA-256 of the deployment key: what invitations carry and clients pin."""
         return sha256(self.deployment_key)
+
+    @property
+    def tenant(self) -> bytes:
+        """The deployment's own branch is the default tenant's."""
+        return DEFAULT_TENANT
+
+    def branch(self, tenant: TenantSecret) -> Branch:
+        """Give a tenant's branch. What is sealed in one branch opens in no other."""
+        keys = StoreKeys.derive(self._root.key, self.epoch, tenant)
+        return Branch(tenant=tenant.tenant, keys=keys, rows=SealedRows(keys.sealing), epoch=self.epoch)
 
     def identity(self, at: datetime) -> InstanceIdentity:
         """Give this instance's identity; its certificate is renewed when half of its life is over."""

@@ -6,16 +6,19 @@ It refuses to answer outside of one: without the channel's session there is noth
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TypeVar
+import re
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from strongroom.base.errors import ChannelRefused, StrongroomError
+from strongroom.base.errors import ChannelRefused, MalformedMessage, StrongroomError, TenantUnknown
 from strongroom.formats import store_api as api
+from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.routes import STORE_ROUTES
+from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession
 
 if TYPE_CHECKING:
@@ -24,37 +27,65 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from strongroom.store.routes import Route as DeclaredRoute
-    from strongroom.store.service import StoreService
+    from strongroom.store.tenancy import Tenancy
 
 __all__ = ["store_application"]
 
-S = TypeVar("S")
+_TENANT: Final = re.compile(r"[0-9a-f]{32}")
 _log = logging.getLogger(__name__)
 
 
-def store_application(service: StoreService) -> Starlette:
-    """Make the application of one store."""
+def store_application(store: StoreService | Tenancy) -> Starlette:
+    """Make the application of one store: of all its tenants, or of one service that knows of no others."""
+    admit = _only(store) if isinstance(store, StoreService) else store.admit
     return Starlette(
-        routes=[Route(item.path, _endpoint(item, service), methods=[item.method]) for item in STORE_ROUTES],
+        routes=[Route(item.path, _endpoint(item, admit), methods=[item.method]) for item in STORE_ROUTES],
     )
 
 
-def _endpoint(route: DeclaredRoute[S], service: S) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    route: DeclaredRoute[StoreService], admit: Callable[[bytes], StoreService]
+) -> Callable[[Request], Awaitable[Response]]:
+    def answer(session: ChannelSession, tenant: bytes, content: bytes) -> bytes:
+        service = admit(tenant)
+        body = api.decode(content, route.request)
+        session.bind_tenant(tenant)
+        session.check(route.grade)
+        service.count_request(session)
+        return api.encode(route.operation(service, session, body))
+
     async def endpoint(request: Request) -> Response:
         try:
-            session = _session(request)
-            body = api.decode(await request.body(), route.request)
-            session.check(route.grade)
-            answer = await run_in_threadpool(route.operation, service, session, body)
+            session, tenant = _session(request), _tenant(request)
+            content = await run_in_threadpool(answer, session, tenant, await request.body())
         except StrongroomError as error:
             if error.http_status >= 500:
                 # the family and its sentence: neither holds a secret or a name
                 _log.warning("%s %s: %s", route.path, error.code, error.message)
             refusal = api.ErrorBody(error=error.code, message=error.message, hint=error.hint)
             return _json(api.encode(refusal), error.http_status)
-        return _json(api.encode(answer), 200)
+        return _json(content, 200)
 
     return endpoint
+
+
+def _only(service: StoreService) -> Callable[[bytes], StoreService]:
+    def admit(tenant: bytes) -> StoreService:
+        if tenant != DEFAULT_TENANT:
+            raise TenantUnknown("this store has no tenants")
+        return service
+
+    return admit
+
+
+def _tenant(request: Request) -> bytes:
+    """Read which tenant a request is for. Only the enclave sees this: it is inside the channel."""
+    named = request.headers.getlist(api.TENANT_HEADER)
+    if not named:
+        return DEFAULT_TENANT
+    if len(named) > 1 or not _TENANT.fullmatch(named[0]):
+        raise MalformedMessage("a tenant is named once, by 32 hexadecimal digits", path=api.TENANT_HEADER)
+    return bytes.fromhex(named[0])
 
 
 def _session(request: Request) -> ChannelSession:

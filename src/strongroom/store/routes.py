@@ -18,7 +18,10 @@ from strongroom.base.errors import (
     MalformedMessage,
     MalformedRecord,
     NotAuthorised,
+    QuotaExceeded,
     StorageUnavailable,
+    TenantSuspended,
+    TenantUnknown,
     Unavailable,
 )
 from strongroom.formats import store_api as api
@@ -38,10 +41,14 @@ Given = TypeVar("Given", bound=api.Body)
 COMMON_ERRORS: Final[tuple[type[StrongroomError], ...]] = (
     MalformedMessage,
     ChannelRefused,
+    NotAuthorised,
+    TenantUnknown,
+    TenantSuspended,
+    QuotaExceeded,
     StorageUnavailable,
     Unavailable,
 )
-"""What every route can end in: a body that is none, no channel, no database."""
+"""What every route can end in: no body, no channel, another tenant's session, a closed tenant, no database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +81,7 @@ def route(
     errors: tuple[type[StrongroomError], ...] = (),
 ) -> Route[S]:
     """Declare a route; the types of its bodies are held to those of its operation by the type checker."""
-    needs = () if grade is Grade.NOTHING else (NotAuthorised,)
-    every = tuple(dict.fromkeys((*errors, *needs, *COMMON_ERRORS)))
+    every = tuple(dict.fromkeys((*errors, *COMMON_ERRORS)))
     return Route(
         method="POST",
         path=path,
@@ -104,7 +110,7 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.Appended,
         "Make the account and its vault with the first device",
         grade=Grade.NOTHING,
-        errors=(NotAuthorised, AccountExists, Conflict, MalformedEntry),
+        errors=(AccountExists, Conflict, MalformedEntry),
     ),
     route(
         "/v1/sessions/login/start",
@@ -121,7 +127,6 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.AccountView,
         "Check KE3; the session then is the account's",
         grade=Grade.NOTHING,
-        errors=(NotAuthorised,),
     ),
     route(
         "/v1/sessions/device",
@@ -130,7 +135,6 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.DeviceProven,
         "Check a device's signature over this session; the session then is that device's",
         grade=Grade.NOTHING,
-        errors=(NotAuthorised,),
     ),
     route(
         "/v1/vault/fetch",

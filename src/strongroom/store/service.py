@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 from strongroom.base.errors import NotAuthorised
 from strongroom.formats import store_api as api
+from strongroom.store.account_index import AccountIndex, IndexedAccount
 from strongroom.store.accounts import Account, Accounts
+from strongroom.store.keys import DEFAULT_TENANT
+from strongroom.store.quotas import Unlimited
 from strongroom.store.sessions import DeviceIdentity
-from strongroom.store.vaults import Vaults
+from strongroom.store.vaults import Vaults, size_of
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
-    from strongroom.store.deployment import Deployment
+    from strongroom.store.deployment import Branch, Deployment
     from strongroom.store.ports import RecordStore
+    from strongroom.store.quotas import Allowance
     from strongroom.store.sessions import ChannelSession
+    from strongroom.store.vaults import VaultNames
 
 __all__ = ["StoreService"]
 
@@ -23,13 +28,34 @@ _log = logging.getLogger(__name__)
 
 
 class StoreService:
-    """One instance's service. Holds no state of its own: that is in the database, or in the caller's session."""
+    """One tenant's service. Holds no state of its own: that is in the database, or in the caller's session.
 
-    def __init__(self, storage: RecordStore, deployment: Deployment, clock: Clock) -> None:
+    ``branch`` is the tenant's, or the deployment itself for the default tenant's; ``names`` is needed for any other.
+    """
+
+    def __init__(
+        self,
+        storage: RecordStore,
+        branch: Branch | Deployment,
+        clock: Clock,
+        *,
+        allowance: Allowance | None = None,
+        names: VaultNames | None = None,
+    ) -> None:
         self._storage = storage
         self._clock = clock
-        self._accounts = Accounts(storage, deployment.rows, deployment.keys)
-        self._vaults = Vaults(deployment.rows, deployment.keys, epoch=deployment.epoch)
+        self._allowance = allowance or Unlimited()
+        self._accounts = Accounts(storage, branch.rows, branch.keys)
+        self._index = AccountIndex(branch.rows, branch.keys)
+        if branch.tenant != DEFAULT_TENANT and names is None:
+            raise ValueError("vaults of another tenant than the default one need names of their own")
+        own_names = None if branch.tenant == DEFAULT_TENANT else names
+        self._vaults = Vaults(branch.rows, branch.keys, epoch=branch.epoch, names=own_names)
+
+    def count_request(self, session: ChannelSession) -> None:
+        """Count a request of somebody who has proven an account; a stranger uses up no tenant's quota."""
+        if session.identity is not None:
+            self._allowance.check_request()
 
     def register_start(self, session: ChannelSession, body: api.RegisterStart) -> api.RegisterStarted:
         """Answer an OPAQUE registration request. A second start in a session replaces the first."""
@@ -49,7 +75,13 @@ class StoreService:
         )
         with self._storage.write() as transaction:
             # a crash before the commit leaves no trace of the account; after it, all of it
+            self._allowance.check_account(lambda: self._index.count(transaction))
+            self._allowance.check_bytes(size_of(body.first))
             self._accounts.insert(transaction, pending, body.record, account)
+            self._index.add(
+                transaction,
+                IndexedAccount(account_id=body.account_id, vault_id=body.vault_id, name_key=pending.name),
+            )
             head = self._vaults.create(
                 transaction,
                 vault_id=body.vault_id,
@@ -57,6 +89,7 @@ class StoreService:
                 first=body.first,
                 time_ms=self._time_ms(),
             )
+        self._allowance.used(size=size_of(body.first), accounts=1)
         session.identity = DeviceIdentity(account_id=body.account_id, vault_id=body.vault_id, device_key=None)
         return api.Appended(head=head)
 
@@ -106,6 +139,8 @@ class StoreService:
     def append(self, session: ChannelSession, body: api.Append) -> api.Appended:
         """Append entries durably, all or none. What is acknowledged is on disk."""
         identity = session.require()
+        size = sum(map(size_of, body.entries))
+        self._allowance.check_bytes(size)
         with self._storage.write() as transaction:
             head = self._vaults.append(
                 transaction,
@@ -115,6 +150,7 @@ class StoreService:
                 entries=body.entries,
                 time_ms=self._time_ms(),
             )
+        self._allowance.used(size=size)
         return api.Appended(head=head)
 
     def _time_ms(self) -> int:

@@ -46,6 +46,7 @@ class ChannelSession:
     """One channel's state. ``transcript`` is the hash that both ends share."""
 
     transcript: bytes
+    tenant: bytes | None = None
     registration: PendingRegistration | None = None
     pending: PendingLogin | None = None
     identity: DeviceIdentity | None = None
@@ -57,6 +58,16 @@ class ChannelSession:
         if not isinstance(session, cls):
             session = state[_KEY] = cls(transcript)
         return session
+
+    def bind_tenant(self, tenant: bytes) -> None:
+        """Make this session the tenant's that its first request named; ``NotAuthorised`` for another one after it.
+
+        What was proven to one tenant must not count for another.
+        """
+        if self.tenant is None:
+            self.tenant = tenant
+        elif self.tenant != tenant:
+            raise NotAuthorised("this session is another tenant's", hint="open a channel for each tenant")
 
     def take_registration(self) -> PendingRegistration:
         """Take the registration that was answered; each can be finished once."""

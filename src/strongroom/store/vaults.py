@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from strongroom.store.sealing import SealedRows
     from strongroom.store.sessions import DeviceIdentity
 
-__all__ = ["VaultPage", "Vaults"]
+__all__ = ["VaultNames", "VaultPage", "Vaults", "size_of"]
 
 _MAX_ROW_BYTES: Final = 2 * 1024 * 1024
 _PAGE_BYTES: Final = 4 * 1024 * 1024  # a page ends when its sealed records have this many bytes together
@@ -50,13 +50,43 @@ class VaultPage:
     entries: list[EntryPair]
 
 
-class Vaults:
-    """The vaults of one tenant. Every method works within a transaction of the caller's."""
+class VaultNames:
+    """Sees to it that a vault's identifier is one tenant's: heads name the vault, and are signed with one key for all.
 
-    def __init__(self, rows: SealedRows, keys: StoreKeys, *, epoch: int) -> None:
+    Else whoever has an account with one tenant could get heads signed that seem to be of a vault of another's. The
+    name is taken where the default tenant's vault of that name would be, so that the default tenant takes part.
+    """
+
+    def __init__(self, rows: SealedRows, keys: StoreKeys) -> None:
+        """``rows`` and ``keys`` are the default tenant's."""
+        self._rows = rows
+        self._keys = keys
+
+    def take(self, transaction: WriteTransaction, vault_id: bytes) -> None:
+        """Take a name for a vault of another tenant; ``Conflict`` when any tenant has it."""
+        self._rows.insert(transaction, Table.VAULTS, self._key(vault_id), b"taken")
+
+    def release(self, transaction: WriteTransaction, vault_id: bytes) -> None:
+        """Give a name back when its vault is gone."""
+        row = self._rows.get(transaction, Table.VAULTS, self._key(vault_id))
+        if row is not None and row.value == b"taken":
+            transaction.delete(Table.VAULTS, self._key(vault_id), expected_version=row.version)
+
+    def _key(self, vault_id: bytes) -> bytes:
+        return _vault_key(self._keys, vault_id)
+
+
+class Vaults:
+    """The vaults of one tenant. Every method works within a transaction of the caller's.
+
+    ``names`` keeps the vaults' identifiers apart from other tenants'; the default tenant needs none.
+    """
+
+    def __init__(self, rows: SealedRows, keys: StoreKeys, *, epoch: int, names: VaultNames | None = None) -> None:
         self._rows = rows
         self._keys = keys
         self._epoch = epoch
+        self._names = names
 
     def create(
         self, transaction: WriteTransaction, *, vault_id: bytes, account_key: bytes, first: EntryPair, time_ms: int
@@ -68,6 +98,8 @@ class Vaults:
             raise MalformedEntry("a vault begins with its first device", path="first")
         state = _extend(genesis, [step])
         try:
+            if self._names is not None:
+                self._names.take(transaction, vault_id)
             self._rows.insert(transaction, Table.VAULTS, self._vault_key(vault_id), state.to_bytes())
         except Conflict:
             raise Conflict("a vault of this identifier exists") from None
@@ -124,6 +156,12 @@ class Vaults:
         """Tell whether a device belongs to a vault."""
         return device_key in self._load(transaction, vault_id)[1].members
 
+    def stored_bytes(self, transaction: ReadTransaction, vault_id: bytes) -> int:
+        """Count what a vault's entries and sealed records take, by reading them."""
+        _, state = self._load(transaction, vault_id)
+        keys = [self._entry_key(vault_id, index) for index in range(state.length)]
+        return sum(size_of(_decode(row.value)) for row in self._rows.get_each(transaction, Table.ENTRIES, keys))
+
     def _load(self, transaction: ReadTransaction, vault_id: bytes) -> tuple[int, ChainState]:
         row = self._rows.get(transaction, Table.VAULTS, self._vault_key(vault_id))
         if row is None:
@@ -137,10 +175,19 @@ class Vaults:
         return sign_head(state, epoch=self._epoch, time_ms=time_ms, key=self._keys.head)
 
     def _vault_key(self, vault_id: bytes) -> bytes:
-        return self._keys.identifier("vault", vault_id)
+        return _vault_key(self._keys, vault_id)
 
     def _entry_key(self, vault_id: bytes, index: int) -> bytes:
         return self._keys.identifier("entry", vault_id, index.to_bytes(8, "big"))
+
+
+def _vault_key(keys: StoreKeys, vault_id: bytes) -> bytes:
+    return keys.identifier("vault", vault_id)
+
+
+def size_of(pair: EntryPair) -> int:
+    """Give the bytes that an entry and its sealed record count for."""
+    return len(pair.entry) + len(pair.sealed)
 
 
 def _check_authors(steps: Sequence[Step], identity: DeviceIdentity) -> None:

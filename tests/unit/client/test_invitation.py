@@ -18,6 +18,7 @@ invitations = st.builds(
     policy_digest=st.none() | st.binary(min_size=32, max_size=32),
     machines=st.lists(st.binary(min_size=32, max_size=32), max_size=16).map(tuple),
     notice_key=st.none() | st.binary(min_size=32, max_size=32),
+    tenant=st.none() | st.binary(min_size=16, max_size=16),
 )
 
 
