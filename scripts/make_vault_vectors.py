@@ -22,7 +22,7 @@ from strongroom.records.item import CustomField, Item, ItemType, PastValue, Uri,
 from strongroom.records.keys import AccountRootKey
 from strongroom.records.sealed_record import RecordPlace, Suite, padded_length
 from strongroom.sync.merge import merge
-from strongroom.vaultlog.chain import ChainState, authorise_device, extend
+from strongroom.vaultlog.chain import ChainState, authorise_device, extend, remove_device
 from strongroom.vaultlog.entry import Entry, RecordWritten, SignedEntry, Step
 from strongroom.vaultlog.head import SignedHead, head_code, sign_head
 from strongroom.vaultlog.proof import ProofKind, make_proof, verify_proof
@@ -183,6 +183,10 @@ def vault_log() -> object:
         ),
         "not conclusive": make_proof(ProofKind.ROLLBACK, earlier=heads[2], later=heads[1]),
     }
+    second = SigningKey.from_seed(b"\x03" * 32)
+    approval = Step(entry=authorise_device(DEVICE, second.public, states[2], epoch=1), sealed=b"")
+    approved = extend(states[2], [approval])
+    removal = Step(entry=remove_device(second, DEVICE.public, approved, epoch=1), sealed=b"")
     return {
         "vault": VAULT.hex(),
         "account_seed": ACCOUNT.seed.hex(),
@@ -191,6 +195,12 @@ def vault_log() -> object:
         "head_seed": HEAD_KEY.seed.hex(),
         "head_key_hash": sha256(HEAD_KEY.public).hex(),
         "genesis": genesis.hex(),
+        "devices": {
+            "second_device_seed": second.seed.hex(),
+            "approval": approval.to_bytes()[0].hex(),
+            "removal": removal.to_bytes()[0].hex(),
+            "state": extend(approved, [removal]).to_bytes().hex(),
+        },
         "steps": [
             {
                 "body": step.entry.body.hex(),

@@ -15,7 +15,7 @@ from strongroom.base.errors import ForkDetected, MalformedEntry, RecordTampered
 from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import DIGEST_BYTES, labelled_hash
 from strongroom.crypto.signatures import PUBLIC_KEY_BYTES
-from strongroom.vaultlog.entry import ID_BYTES, DeviceAdded, Entry, RecordWritten
+from strongroom.vaultlog.entry import ID_BYTES, DeviceAdded, DeviceRemoved, Entry, RecordWritten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
     from strongroom.vaultlog.entry import SignedEntry, Step
 
-__all__ = ["MAX_DEVICES", "ChainState", "authorise_device", "extend"]
+__all__ = ["MAX_DEVICES", "ChainState", "authorise_device", "extend", "remove_device"]
 
 MAX_DEVICES: Final = 1_000
+"""In the life of one vault, those that were removed included."""
+
 _MAX_STATE_BYTES: Final = 64 << 20  # two and a half million records
 _VERSION_BYTES: Final = 8
 _FORMAT: Final = "strongroom chain state"
-_VERSION: Final = 1
+_VERSION: Final = 2
+_WITHOUT_REMOVED: Final = 1  # the version before devices could be removed, in databases of that time
 _PATH: Final = "chain state"
 _GENESIS_LABEL: Final = "strongroom vault genesis v1"
 
@@ -38,8 +41,8 @@ _GENESIS_LABEL: Final = "strongroom vault genesis v1"
 class ChainState:
     """What must be known to judge the next entry.
 
-    ``epoch`` is the greatest epoch of the vault's keys so far; ``members`` are the device keys; ``versions`` maps a
-    record to its latest version, or is ``None`` where nobody asks.
+    ``epoch`` is the greatest epoch of the vault's keys so far; ``members`` are the device keys, ``removed`` those that
+    were members; ``versions`` maps a record to its latest version, or is ``None`` where nobody asks.
     """
 
     vault: bytes
@@ -48,6 +51,7 @@ class ChainState:
     length: int = 0
     chain_hash: bytes
     members: frozenset[bytes] = frozenset()
+    removed: frozenset[bytes] = frozenset()
     versions: Mapping[bytes, int] | None = field(default=None, hash=False)
 
     @classmethod
@@ -77,6 +81,7 @@ class ChainState:
                 "length": self.length,
                 "chain": self.chain_hash,
                 "members": sorted(self.members),
+                "removed": sorted(self.removed),
                 "versions": versions,
             }
         )
@@ -86,8 +91,13 @@ class ChainState:
         """Decode, or raise ``MalformedEntry``."""
         fields = Fields.decode(data, path=_PATH, error=MalformedEntry, max_bytes=_MAX_STATE_BYTES)
         fields.exactly("format", _FORMAT)
-        fields.exactly("version", _VERSION)
+        version = fields.number("version", at_most=_VERSION)
+        if version < _WITHOUT_REMOVED:
+            raise fields.fail("field 'version' is no version of a chain state")
         members = fields.byte_strings("members", length=PUBLIC_KEY_BYTES, at_most=MAX_DEVICES)
+        removed: tuple[bytes, ...] = ()
+        if version > _WITHOUT_REMOVED:
+            removed = fields.byte_strings("removed", length=PUBLIC_KEY_BYTES, at_most=MAX_DEVICES)
         packed = fields.optional_byte_string("versions")
         state = cls(
             vault=fields.byte_string("vault", length=ID_BYTES),
@@ -96,11 +106,14 @@ class ChainState:
             length=fields.number("length"),
             chain_hash=fields.byte_string("chain", length=DIGEST_BYTES),
             members=frozenset(members),
+            removed=frozenset(removed),
             versions=None if packed is None else _unpack(packed, fields),
         )
         fields.done()
-        if list(members) != sorted(state.members):
+        if list(members) != sorted(state.members) or list(removed) != sorted(state.removed):
             raise fields.fail("members out of order or repeated")
+        if state.members & state.removed:
+            raise fields.fail("a device is a member and removed")
         return state
 
 
@@ -111,7 +124,7 @@ def extend(state: ChainState, steps: Sequence[Step]) -> ChainState:
     member, not signed by its author, of a wrong record version, or comes with another sealed record.
     """
     length, chain_hash, epoch = state.length, state.chain_hash, state.epoch
-    members = set(state.members)
+    members, removed = set(state.members), set(state.removed)
     versions = None if state.versions is None else dict(state.versions)
     for step in steps:
         signed, entry = step.entry, step.entry.entry
@@ -127,7 +140,7 @@ def extend(state: ChainState, steps: Sequence[Step]) -> ChainState:
         if entry.epoch < epoch:
             raise RecordTampered(f"entry {entry.index} goes back to an earlier key epoch")
         # 3.5 to 3.7 who may say this, and said it
-        _check_author(entry, state.account_key, members)
+        _check_author(entry, state.account_key, members, removed)
         if not signed.is_authentic():
             raise RecordTampered(f"entry {entry.index} is not signed by its author")
         # 3.8 the sealed record
@@ -137,6 +150,9 @@ def extend(state: ChainState, steps: Sequence[Step]) -> ChainState:
         match entry.change:
             case DeviceAdded(device=device):
                 members.add(device)
+            case DeviceRemoved(device=device):
+                members.remove(device)
+                removed.add(device)
             case RecordWritten(record=record, version=version) if versions is not None:
                 expected = versions.get(record, 0) + 1
                 if version != expected:
@@ -151,34 +167,58 @@ def extend(state: ChainState, steps: Sequence[Step]) -> ChainState:
         length=length,
         chain_hash=chain_hash,
         members=frozenset(members),
+        removed=frozenset(removed),
         versions=None if versions is None else MappingProxyType(versions),
     )
 
 
-def authorise_device(account_key: SigningKey, device: bytes, state: ChainState, *, epoch: int) -> SignedEntry:
-    """Make the entry that admits a device's public key at the end of ``state``."""
+def authorise_device(author: SigningKey, device: bytes, state: ChainState, *, epoch: int) -> SignedEntry:
+    """Make the entry that admits a device's public key at the end of ``state``; ``author``: the account or a member."""
+    return _about_device(author, DeviceAdded(device=device), state, epoch)
+
+
+def remove_device(author: SigningKey, device: bytes, state: ChainState, *, epoch: int) -> SignedEntry:
+    """Make the entry that removes a device at the end of ``state``; ``author`` is the account or a member.
+
+    Whoever removes a device has to see to the vault's keys as well, which the device knows: what is written after
+    this entry should be under a new epoch's.
+    """
+    return _about_device(author, DeviceRemoved(device=device), state, epoch)
+
+
+def _about_device(
+    author: SigningKey, change: DeviceAdded | DeviceRemoved, state: ChainState, epoch: int
+) -> SignedEntry:
     return Entry(
         vault=state.vault,
-        epoch=epoch,
+        epoch=max(epoch, state.epoch),
         index=state.length,
         previous=state.chain_hash,
-        author=account_key.public,
-        change=DeviceAdded(device=device),
-    ).signed_by(account_key)
+        author=author.public,
+        change=change,
+    ).signed_by(author)
 
 
-def _check_author(entry: Entry, account_key: bytes, members: set[bytes]) -> None:
+def _check_author(entry: Entry, account_key: bytes, members: set[bytes], removed: set[bytes]) -> None:
+    index, author = entry.index, entry.author
     match entry.change:
         case DeviceAdded(device=device):
-            if entry.author != account_key:
-                raise RecordTampered(f"entry {entry.index} admits a device without the account's signature")
+            if author != account_key and author not in members:
+                raise RecordTampered(f"entry {index} admits a device without the account's signature or a member's")
             if device in members or device == account_key:
-                raise RecordTampered(f"entry {entry.index} admits a device a second time")
-            if len(members) >= MAX_DEVICES:
-                raise RecordTampered(f"entry {entry.index} admits more than {MAX_DEVICES} devices")
+                raise RecordTampered(f"entry {index} admits a device a second time")
+            if device in removed:
+                raise RecordTampered(f"entry {index} admits a device that was removed")
+            if len(members) + len(removed) >= MAX_DEVICES:
+                raise RecordTampered(f"entry {index} admits more than {MAX_DEVICES} devices")
+        case DeviceRemoved(device=device):
+            if author != account_key and author not in members:
+                raise RecordTampered(f"entry {index} removes a device without the account's signature or a member's")
+            if device not in members:
+                raise RecordTampered(f"entry {index} removes what is no device of this vault")
         case RecordWritten():
-            if entry.author not in members:
-                raise RecordTampered(f"entry {entry.index} is by no device of this vault")
+            if author not in members:
+                raise RecordTampered(f"entry {index} is by no device of this vault")
 
 
 def _unpack(packed: bytes, fields: Fields) -> Mapping[bytes, int]:

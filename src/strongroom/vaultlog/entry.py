@@ -14,7 +14,7 @@ from strongroom.crypto.signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, veri
 if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
 
-__all__ = ["MAX_ENTRY_BYTES", "DeviceAdded", "Entry", "RecordWritten", "SignedEntry", "Step"]
+__all__ = ["MAX_ENTRY_BYTES", "DeviceAdded", "DeviceRemoved", "Entry", "RecordWritten", "SignedEntry", "Step"]
 
 MAX_ENTRY_BYTES: Final = 1024
 ID_BYTES: Final = 16  # vault and record identifiers
@@ -33,6 +33,13 @@ class DeviceAdded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRemoved:
+    """A member (32 bytes) is one no longer, and never will be again. What it wrote before stays."""
+
+    device: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordWritten:
     """A new version of a record: its identifier (16 bytes), version (from 1) and SHA-256 of its sealed record."""
 
@@ -43,7 +50,7 @@ class RecordWritten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What an entry says. ``author`` is the public key that signs it: a device's, or the account's for a device.
+    """What an entry says. ``author`` is the public key that signs it: a device's, or for a device the account's.
 
     ``previous`` is the chain hash before this entry, so an author's signature holds in one chain only; ``epoch`` is
     the epoch of the vault's keys.
@@ -54,7 +61,7 @@ class Entry:
     index: int
     previous: bytes
     author: bytes
-    change: DeviceAdded | RecordWritten
+    change: DeviceAdded | DeviceRemoved | RecordWritten
 
     def to_bytes(self) -> bytes:
         """Encode the body: what is signed."""
@@ -70,6 +77,8 @@ class Entry:
         match self.change:
             case DeviceAdded(device=device):
                 return canonical.encode({**common, "kind": "device", "device": device})
+            case DeviceRemoved(device=device):
+                return canonical.encode({**common, "kind": "device-removed", "device": device})
             case RecordWritten(record=record, version=version, sealed_digest=digest):
                 return canonical.encode(
                     {**common, "kind": "record", "record": record, "record_version": version, "sealed": digest}
@@ -161,14 +170,16 @@ class Step:
         match self.entry.entry.change:
             case RecordWritten(sealed_digest=digest):
                 return sha256(self.sealed) == digest
-            case DeviceAdded():
+            case DeviceAdded() | DeviceRemoved():
                 return not self.sealed
 
 
-def _read_change(fields: Fields) -> DeviceAdded | RecordWritten:
+def _read_change(fields: Fields) -> DeviceAdded | DeviceRemoved | RecordWritten:
     match fields.text("kind", at_most=32):
         case "device":
             return DeviceAdded(device=fields.byte_string("device", length=PUBLIC_KEY_BYTES))
+        case "device-removed":
+            return DeviceRemoved(device=fields.byte_string("device", length=PUBLIC_KEY_BYTES))
         case "record":
             version = fields.number("record_version")
             if version == 0:

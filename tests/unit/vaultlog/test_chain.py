@@ -11,8 +11,8 @@ from strongroom.base import canonical
 from strongroom.base.errors import ForkDetected, MalformedEntry, RecordTampered
 from strongroom.crypto.signatures import SigningKey
 from strongroom.vaultlog import chain as chain_module
-from strongroom.vaultlog.chain import ChainState, extend
-from strongroom.vaultlog.entry import DeviceAdded, SignedEntry, Step
+from strongroom.vaultlog.chain import ChainState, authorise_device, extend, remove_device
+from strongroom.vaultlog.entry import DeviceAdded, DeviceRemoved, SignedEntry, Step
 
 STRANGER = SigningKey.from_seed(b"stranger".ljust(32, b"."))
 STATE = extend(GENESIS, log(1))
@@ -52,7 +52,18 @@ def test_genesis_pins_the_vault_and_the_account():
         (replace(write(STATE), sealed=b"other"), RecordTampered, "another sealed record"),
         (admit(STATE), RecordTampered, "a second time"),
         (admit(STATE, ACCOUNT), RecordTampered, "a second time"),
-        (write(STATE, change=DeviceAdded(device=STRANGER.public)), RecordTampered, "without the account's signature"),
+        (
+            write(STATE, key=STRANGER, change=DeviceAdded(device=STRANGER.public)),
+            RecordTampered,
+            "without the account's signature",
+        ),
+        (
+            write(STATE, key=STRANGER, change=DeviceRemoved(device=DEVICE.public)),
+            RecordTampered,
+            "removes a device without the account's signature",
+        ),
+        (write(STATE, change=DeviceRemoved(device=STRANGER.public)), RecordTampered, "no device of this vault"),
+        (write(STATE, change=DeviceRemoved(device=ACCOUNT.public)), RecordTampered, "no device of this vault"),
         (replace(admit(STATE, STRANGER), sealed=b"x"), RecordTampered, "another sealed record"),
     ],
 )
@@ -84,6 +95,37 @@ def test_the_store_may_leave_the_versions_out():
     assert state.chain_hash == extend(GENESIS, log(3)).chain_hash
 
 
+def by(author: SigningKey, change: str, device: SigningKey, state: ChainState) -> Step:
+    make = {"add": authorise_device, "remove": remove_device}[change]
+    return Step(entry=make(author, device.public, state, epoch=1), sealed=b"")
+
+
+@pytest.mark.parametrize("author", [DEVICE, ACCOUNT])
+def test_a_member_and_the_account_admit_and_remove_devices(author):
+    added = extend(STATE, [by(author, "add", STRANGER, STATE)])
+    assert added.members == {DEVICE.public, STRANGER.public}
+    removed = extend(added, [by(author, "remove", STRANGER, added)])
+    assert removed.members == {DEVICE.public}
+    assert removed.removed == {STRANGER.public}
+    assert ChainState.from_bytes(removed.to_bytes()) == removed
+
+
+def test_a_device_that_was_removed_writes_admits_and_removes_nothing_and_never_comes_back():
+    state = extend(STATE, [by(ACCOUNT, "add", STRANGER, STATE)])
+    state = extend(state, [write(state, R2, key=STRANGER)])  # what it wrote before stays
+    state = extend(state, [by(DEVICE, "remove", STRANGER, state)])
+    other = SigningKey.from_seed(b"other".ljust(32, b"."))
+    for step, match in [
+        (write(state, R2, key=STRANGER, version=2), "by no device of this vault"),
+        (by(STRANGER, "add", other, state), "without the account's signature"),
+        (by(STRANGER, "remove", DEVICE, state), "without the account's signature"),
+        (by(ACCOUNT, "add", STRANGER, state), "admits a device that was removed"),
+        (by(ACCOUNT, "remove", STRANGER, state), "no device of this vault"),
+    ]:
+        with pytest.raises(RecordTampered, match=match):
+            extend(state, [step])
+
+
 def test_the_number_of_devices_is_limited(monkeypatch):
     monkeypatch.setattr(chain_module, "MAX_DEVICES", 1)
     with pytest.raises(RecordTampered, match="more than 1 devices"):
@@ -96,6 +138,15 @@ def test_nothing_is_half_applied():
     with pytest.raises(ForkDetected):
         extend(STATE, [good, good])
     assert STATE.to_bytes() == before
+
+
+def test_a_state_of_the_time_before_devices_could_be_removed_is_read():
+    value = canonical.decode(STATE.to_bytes(), path="", error=MalformedEntry, max_bytes=10_000)
+    del value["removed"]
+    assert ChainState.from_bytes(canonical.encode({**value, "version": 1})) == STATE
+    for version in (0, 2, 3):
+        with pytest.raises(MalformedEntry, match=r"version|removed"):
+            ChainState.from_bytes(canonical.encode({**value, "version": version}))
 
 
 @given(st.binary(max_size=200))

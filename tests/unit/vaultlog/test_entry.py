@@ -11,7 +11,7 @@ from strongroom.base import canonical
 from strongroom.base.errors import MalformedEntry
 from strongroom.crypto.hashing import sha256
 from strongroom.crypto.signatures import SigningKey
-from strongroom.vaultlog.entry import DeviceAdded, Entry, RecordWritten, SignedEntry, Step
+from strongroom.vaultlog.entry import DeviceAdded, DeviceRemoved, Entry, RecordWritten, SignedEntry, Step
 
 KEY = SigningKey.from_seed(b"k" * 32)
 ENTRY = Entry(
@@ -28,6 +28,7 @@ ids = st.binary(min_size=16, max_size=16)
 hashes = st.binary(min_size=32, max_size=32)
 changes = st.one_of(
     st.builds(DeviceAdded, device=hashes),
+    st.builds(DeviceRemoved, device=hashes),
     st.builds(RecordWritten, record=ids, version=st.integers(1, 1 << 40), sealed_digest=hashes),
 )
 entries = st.builds(Entry, vault=ids, epoch=numbers, index=numbers, previous=hashes, author=hashes, change=changes)
