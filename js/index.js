@@ -3,6 +3,7 @@ export { connect } from './src/connect.js';
 export { readInvitation } from './src/invitation.js';
 export { INTEL_SGX_ROOT, readPolicy, standingPolicy } from './src/verifier/policy.js';
 export { appraise, assess } from './src/verifier/appraisal.js';
+export { MalformedToken, verifyResult } from './src/verifier/result.js';
 export { readCollateral } from './src/formats/collateral.js';
 export {
   AppraisalRefused,

@@ -14,7 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 MENTION = re.compile(r"`?(docs/[A-Za-z0-9_./-]+\.md)`?")
-SPECS = "appraisal|attested-channel|vault-log|sealed-record|sync|accounts|floors-and-notices|ra-tls|attested-ca"
+SPECS = (
+    "appraisal|attested-channel|vault-log|sealed-record|sync|accounts|floors-and-notices|ra-tls|attested-ca"
+    "|remote-verifier"
+)
 CITED = re.compile(rf'"({SPECS}) (\d+(?:\.\d+)?)')
 
 
@@ -81,7 +84,11 @@ def command_reference() -> str:
         shown = help_of(verb)
         parts += ["", f"## strongroom {verb}", "", f"```\n{shown}\n```"]
         for inner in commands_in(shown) if "COMMAND [ARGS]" in shown else []:
-            parts += ["", f"### strongroom {verb} {inner}", "", f"```\n{help_of(verb, inner)}\n```"]
+            below = help_of(verb, inner)
+            parts += ["", f"### strongroom {verb} {inner}", "", f"```\n{below}\n```"]
+            for third in commands_in(below) if "COMMAND [ARGS]" in below else []:
+                text = help_of(verb, inner, third)
+                parts += ["", f"#### strongroom {verb} {inner} {third}", "", f"```\n{text}\n```"]
     return "\n".join(parts) + "\n"
 
 

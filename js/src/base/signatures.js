@@ -73,7 +73,11 @@ export function rawSignature(signature) {
 export async function verifyLabelled(publicKeyBytes, label, message, signature) {
   // the label is part of what is signed, so that no signature can be shown as one made for another purpose
   const text = utf8(label);
-  const framed = concat(Uint8Array.of(text.length >> 8, text.length & 0xff), text, message);
+  return verifyEd25519(publicKeyBytes, concat(Uint8Array.of(text.length >> 8, text.length & 0xff), text, message), signature);
+}
+
+/** Tell whether an Ed25519 signature is a key's over these very bytes. @param {Uint8Array} publicKeyBytes @param {Uint8Array} message @param {Uint8Array} signature */
+export async function verifyEd25519(publicKeyBytes, message, signature) {
   let key;
   try {
     key = await crypto.subtle.importKey('raw', publicKeyBytes, { name: 'Ed25519' }, false, ['verify']);
@@ -81,5 +85,5 @@ export async function verifyLabelled(publicKeyBytes, label, message, signature) 
     if (/** @type {Error} */ (error).name === 'NotSupportedError') throw error;
     return false;
   }
-  return crypto.subtle.verify({ name: 'Ed25519' }, key, signature, framed);
+  return crypto.subtle.verify({ name: 'Ed25519' }, key, signature, message);
 }

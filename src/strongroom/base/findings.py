@@ -29,6 +29,7 @@ class Check(StrEnum):
     DEPLOYMENT = "deployment"
     SIMULATED = "simulated"
     SECOND_OPINION = "second-opinion"
+    VERIFIER = "verifier"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

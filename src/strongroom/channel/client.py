@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
-from strongroom.base.errors import AppraisalRefused, MalformedMessage
+from strongroom.base.errors import AppraisalRefused, MalformedMessage, Misconfigured
 from strongroom.base.findings import Check, Finding
 from strongroom.channel.messages import (
     EVIDENCE_SGX_DCAP_3,
@@ -27,14 +27,16 @@ from strongroom.crypto.aead import OpenFailed
 from strongroom.crypto.hashing import equal, sha256
 from strongroom.crypto.hpke import HpkePrivateKey
 from strongroom.formats.collateral import Collateral
-from strongroom.verifier.binding import AttestedPeer, SessionProof, attest_peer
+from strongroom.formats.remote_appraisal import AppraisalRequest
+from strongroom.verifier.binding import AttestedPeer, SessionProof, attest_peer, vouch_nonce, vouch_peer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from strongroom.verifier.memo import Memo
     from strongroom.verifier.policy_compose import Policy
+    from strongroom.verifier.quorum import VouchRule
 
 __all__ = [
     "MAX_ELAPSED_SECONDS",
@@ -54,13 +56,27 @@ MAX_RESUMED_AGE: Final = timedelta(hours=24)
 class ClientTerms:
     """On what terms this client talks: its policy, and the deployment it expects (SHA-256 of its key) if any.
 
-    ``max_resumed_age`` is how old a verdict may get by resumption; zero resumes nothing.
+    ``max_resumed_age`` is how old a verdict may get by resumption; zero resumes nothing. ``vouching`` makes this a
+    client that does not appraise: it believes k of n verifiers that applied ``policy``
+    (docs/spec/remote-verifier.md 5).
     """
 
     policy: Policy
     deployment: bytes | None
     max_elapsed_seconds: float = MAX_ELAPSED_SECONDS
     max_resumed_age: timedelta = MAX_RESUMED_AGE
+    vouching: VouchRule | None = None
+
+    def __post_init__(self) -> None:
+        if self.vouching is not None and self.vouching.policy_digest != self.policy.digest:
+            raise Misconfigured("the verifiers would apply another policy than the client names", setting="vouching")
+
+
+class _Limits(TypedDict):
+    expected_deployment: bytes | None
+    max_elapsed_seconds: float
+    at: datetime
+    memo: Memo | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +112,17 @@ class ClientExchange:
             known_collateral=tuple(self._collateral)[-8:],
         ).to_bytes()
 
-    def finish(self, answer: bytes, *, elapsed_seconds: float, at: datetime) -> AttestedChannel:
-        """Judge the answer.
+    def question(self, answer: bytes) -> AppraisalRequest:
+        """Give what to ask verifiers about an answer, before ``finish``; ``MalformedMessage`` if it is none."""
+        parsed = ServerAnswer.from_bytes(answer)
+        collateral = self._stapled(parsed, AnswerCore.from_bytes(parsed.core))
+        nonce = vouch_nonce(transcript_hash(self.hello, parsed.core))
+        return AppraisalRequest(evidence=parsed.attestation.evidence, collateral=collateral, nonce=nonce)
+
+    def finish(
+        self, answer: bytes, *, elapsed_seconds: float, at: datetime, vouches: Sequence[bytes] = ()
+    ) -> AttestedChannel:
+        """Judge the answer. ``vouches`` are results signed for ``question``; only terms with ``vouching`` look at them.
 
         Raises ``MalformedMessage`` (or another ``Malformed``) for bytes that are no answer, ``AppraisalRefused``
         with every finding for one that does not prove what the terms demand.
@@ -112,26 +137,27 @@ class ClientExchange:
         keys = self._keys(key, parsed, core)
         collateral = self._stapled(parsed, core)
         shown = parsed.attestation
-        peer = attest_peer(
-            shown.evidence,
-            self._parsed(collateral),
-            self._terms.policy,
-            SessionProof(
-                claims=shown.claims,
-                claims_signature=shown.claims_signature,
-                instance_certificate=shown.instance_certificate,
-                deployment_key=core.deployment_key,
-                index=shown.index,
-                path=shown.path,
-                binder=keys.server_binder,
-                session=keys.transcript,
-                elapsed_seconds=elapsed_seconds,
-            ),
-            expected_deployment=self._terms.deployment,
-            max_elapsed_seconds=self._terms.max_elapsed_seconds,
-            at=at,
-            memo=self._memo,
+        proof = SessionProof(
+            claims=shown.claims,
+            claims_signature=shown.claims_signature,
+            instance_certificate=shown.instance_certificate,
+            deployment_key=core.deployment_key,
+            index=shown.index,
+            path=shown.path,
+            binder=keys.server_binder,
+            session=keys.transcript,
+            elapsed_seconds=elapsed_seconds,
         )
+        limits: _Limits = {
+            "expected_deployment": self._terms.deployment,
+            "max_elapsed_seconds": self._terms.max_elapsed_seconds,
+            "at": at,
+            "memo": self._memo,
+        }
+        if self._terms.vouching is None:
+            peer = attest_peer(shown.evidence, self._parsed(collateral), self._terms.policy, proof, **limits)
+        else:
+            peer = vouch_peer(shown.evidence, collateral, vouches, self._terms.vouching, proof, **limits)
         return _attested(peer, keys, collateral)
 
     def _keys(self, key: HpkePrivateKey, answer: ServerAnswer, core: AnswerCore) -> KeySchedule:

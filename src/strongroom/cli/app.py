@@ -26,6 +26,7 @@ from strongroom.cli import (
     remove,
     serve,
     sync,
+    verifier,
     verify,
 )
 
@@ -69,6 +70,7 @@ for panel, commands in _COMMANDS.items():
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
+app.add_typer(verifier.app, rich_help_panel=_TRUST)
 
 
 def application(arguments: list[str], **settings: Any) -> Any:

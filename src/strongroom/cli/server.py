@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.transport.asgi import AttestedService
+    from strongroom.transport.attestation_service import AttestationService
 
 __all__ = ["run"]
 
@@ -25,7 +26,12 @@ _BACKLOG = 2048
 
 
 def run(
-    service: AttestedService, *, host: str, port: int, tls_certificate: Path | None = None, tls_key: Path | None = None
+    service: AttestedService | AttestationService,
+    *,
+    host: str,
+    port: int,
+    tls_certificate: Path | None = None,
+    tls_key: Path | None = None,
 ) -> None:
     """Serve until stopped. The port is taken before it is announced, so whoever reads the line can connect."""
     logging.basicConfig(level=logging.WARNING, format="strongroom: %(message)s")

@@ -49,7 +49,8 @@ def describe(peer: AttestedPeer, *, url: str, own_measurement: bytes) -> str:
         ("machine", f"{peer.machine.hex()}, certified by the deployment's key"),
         ("holds until", f"{datetime.fromtimestamp(peer.expires_at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
     ]
-    lines = [f"attested: {url}", "", "proven"]
+    vouched = f"VOUCHED FOR by {', '.join(peer.vouched_by)}, not appraised here: {url}"
+    lines = [vouched if peer.vouched_by else f"attested: {url}", "", "said to be so" if peer.vouched_by else "proven"]
     lines += [f"  {name:<14} {value}" for name, value in rows]
     lines += [f"  {'with leniency':<14} {confession}" for confession in result.confessions]
     lines += ["", "not proven"]
@@ -65,6 +66,7 @@ def describe_json(peer: AttestedPeer, *, url: str) -> dict[str, Any]:
         "simulated": peer.result.simulated,
         "deployment": peer.deployment.hex(),
         "deployment_pinned": peer.deployment_pinned,
+        "vouched_by": list(peer.vouched_by),
         "machine": peer.machine.hex(),
         "instance": peer.instance.hex(),
         "epoch": peer.epoch,

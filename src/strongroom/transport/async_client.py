@@ -111,7 +111,7 @@ class _AsyncChannelTransport(httpx2.AsyncBaseTransport, Generic[Opened]):
             steps.close()  # a task that is cancelled leaves the keeper as it was
 
     async def _post(self, post: Post) -> bytes:
-        url = self._base + post.path
+        url = (post.to or self._base) + post.path
         try:
             async with self._http.stream("POST", url, content=post.content, headers=HEADERS) as response:
                 if response.status_code != httpx2.codes.OK:
@@ -149,11 +149,12 @@ class AsyncAttestedTransport(_AsyncChannelTransport[AttestedChannel]):
         *,
         clock: Clock,
         admit: Admit | None = None,
+        verifiers: Sequence[str] = (),
         timeout_seconds: float | None = 30.0,
         proxy: str | None = None,
         outer: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        opener = AttestedOpener(terms, clock, admit)
+        opener = AttestedOpener(terms, clock, admit, [usable_address(address) for address in verifiers])
         super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     async def peer(self) -> AttestedPeer:

@@ -118,7 +118,9 @@ class _ChannelTransport(httpx2.BaseTransport, Generic[Opened]):
 
     def _post(self, post: Post) -> bytes:
         try:
-            with self._http.stream("POST", self._base + post.path, content=post.content, headers=HEADERS) as response:
+            with self._http.stream(
+                "POST", (post.to or self._base) + post.path, content=post.content, headers=HEADERS
+            ) as response:
                 if response.status_code != httpx2.codes.OK:
                     raise _refused(response)
                 return _read(response, post.limit)
@@ -150,7 +152,8 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
     ``url`` is where the service listens, http or https; a proxy that ends TLS on the way sees sizes and times only.
     ``proxy`` is the URL of an outer proxy; none is taken from the environment. ``timeout_seconds`` bounds each wait
     for the network; ``None`` leaves that to each request's own timeout. ``outer`` replaces the way to the service.
-    ``admit`` may object to an attested peer before anything is said to it (``AttestedOpener``).
+    ``admit`` may object to an attested peer before anything is said to it, ``verifiers`` are the addresses of those
+    whom terms with ``vouching`` believe (``AttestedOpener``).
     After the first exchange the deployment stays pinned for the life of the transport, whatever the terms said.
     """
 
@@ -161,11 +164,12 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
         *,
         clock: Clock,
         admit: Admit | None = None,
+        verifiers: Sequence[str] = (),
         timeout_seconds: float | None = 30.0,
         proxy: str | None = None,
         outer: httpx2.BaseTransport | None = None,
     ) -> None:
-        opener = AttestedOpener(terms, clock, admit)
+        opener = AttestedOpener(terms, clock, admit, [usable_address(address) for address in verifiers])
         super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     def peer(self) -> AttestedPeer:

@@ -25,8 +25,10 @@ from strongroom.channel.keyed import MAX_KEYED_ANSWER_BYTES
 from strongroom.channel.messages import MAX_ANSWER_BYTES
 from strongroom.channel.shared_key import ClientSharedKeyExchange, SharedKeyChannel
 from strongroom.crypto.hashing import sha256
+from strongroom.formats.remote_appraisal import MAX_ANSWER_BYTES as MAX_APPRAISAL_BYTES
+from strongroom.formats.remote_appraisal import SignedAppraisal
 from strongroom.transport.outer import ServiceRefused
-from strongroom.transport.paths import EXCHANGE_PATH, KEYED_PATH
+from strongroom.transport.paths import APPRAISE_PATH, EXCHANGE_PATH, KEYED_PATH
 from strongroom.verifier.memo import Memo
 
 if TYPE_CHECKING:
@@ -55,8 +57,9 @@ Opened = TypeVar("Opened", AttestedChannel, SharedKeyChannel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One message to post, and how many bytes its answer may have."""
+    """One message to post, and how many bytes its answer may have; ``to`` is another service than the channel's."""
 
+    to: str | None = None
     path: str
     content: bytes = field(repr=False)
     limit: int
@@ -85,8 +88,12 @@ class AttestedOpener:
     exchange cannot know: what it has seen before, what it was warned of.
     """
 
-    def __init__(self, terms: ClientTerms, clock: Clock, admit: Admit | None = None) -> None:
+    def __init__(
+        self, terms: ClientTerms, clock: Clock, admit: Admit | None = None, verifiers: Sequence[str] = ()
+    ) -> None:
+        """``verifiers`` are the addresses of those whom terms with ``vouching`` want to hear."""
         self.terms = terms
+        self._verifiers = tuple(verifiers)
         self._admit: Admit = admit or (lambda _peer: None)
         self._clock = clock
         self._memo = Memo(capacity=_MAX_COLLATERAL_KEPT * 16)
@@ -130,11 +137,25 @@ class AttestedOpener:
         started = self._clock.monotonic()
         answer = yield Post(path=EXCHANGE_PATH, content=exchange.hello, limit=MAX_ANSWER_BYTES)
         elapsed = self._clock.monotonic() - started
-        attested = exchange.finish(answer, elapsed_seconds=elapsed, at=self._clock.now())
+        vouches: list[bytes] = []
+        if self.terms.vouching is not None:
+            vouches = yield from self._vouches(exchange.question(answer).to_bytes())
+        attested = exchange.finish(answer, elapsed_seconds=elapsed, at=self._clock.now(), vouches=vouches)
         self._collateral[sha256(attested.collateral)] = attested.collateral
         while len(self._collateral) > _MAX_COLLATERAL_KEPT:
             self._collateral.popitem(last=False)
         return attested
+
+    def _vouches(self, question: bytes) -> Steps[list[bytes]]:
+        """Ask every verifier; one that cannot be had, or answers something else, is as good as none."""
+        said: list[bytes] = []
+        for address in self._verifiers:
+            try:
+                answer = yield Post(to=address, path=APPRAISE_PATH, content=question, limit=MAX_APPRAISAL_BYTES)
+                said.append(SignedAppraisal.from_bytes(answer).cwt)
+            except StrongroomError:
+                continue
+        return said
 
 
 class SharedKeyOpener:

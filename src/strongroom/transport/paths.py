@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "APPRAISAL_TYPE",
+    "APPRAISE_PATH",
     "CONTENT_TYPE",
     "EXCHANGE_PATH",
     "HEALTH_PATH",
@@ -13,6 +15,7 @@ __all__ = [
     "STREAM_FROM_BYTES",
     "STREAM_PATH",
     "STREAM_TYPE",
+    "VERIFIER_PATH",
 ]
 
 EXCHANGE_PATH: Final = "/strongroom/v1/exchange"
@@ -20,6 +23,11 @@ KEYED_PATH: Final = "/strongroom/v1/keyed-exchange"
 MESSAGE_PATH: Final = "/strongroom/v1/message"
 STREAM_PATH: Final = "/strongroom/v1/stream"
 HEALTH_PATH: Final = "/strongroom/v1/health"
+APPRAISE_PATH: Final = "/strongroom/v1/appraise"
+VERIFIER_PATH: Final = "/strongroom/v1/verifier"
+APPRAISAL_TYPE: Final = "application/vnd.strongroom.appraisal"
+"""Of an attestation service (docs/spec/remote-verifier.md), not of an attested one."""
+
 CONTENT_TYPE: Final = "application/vnd.strongroom.channel"
 STREAM_TYPE: Final = "application/vnd.strongroom.stream"
 

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
+    from strongroom.formats.quote import OpenedQuote
     from strongroom.verifier.anchors import Anchor
     from strongroom.verifier.policy_compose import Policy
 
-__all__ = ["appraise", "assess"]
+__all__ = ["appraise", "assess", "evidence_kind"]
 
 _NO_MEMO: Final = Memo(capacity=0)  # what a call judges by itself is of no use to another
 T = TypeVar("T")
@@ -77,6 +78,11 @@ def assess(
     return assessment
 
 
+def evidence_kind(quote: OpenedQuote) -> str:
+    """Name the kind of evidence: ``sgx-dcap-3``, ``tdx-dcap-4``."""
+    return f"{quote.header.tee_type.name.lower()}-dcap-{quote.header.version}"
+
+
 def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral, memo: Memo | None) -> tuple[Assessment, Basis]:
     quote = open_quote(evidence)
     report = quote.report
@@ -89,7 +95,7 @@ def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral, memo: Mem
         judge_td_report(inquiry, report)
     anchor = basis.anchor
     assessment = Assessment(
-        kind=f"{quote.header.tee_type.name.lower()}-dcap-{quote.header.version}",
+        kind=evidence_kind(quote),
         claims=TdxClaims.of(report) if isinstance(report, TdReport) else SgxClaims.of(report),
         findings=tuple(inquiry.findings),
         tcb=basis.tcb,

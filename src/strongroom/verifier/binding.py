@@ -20,15 +20,20 @@ from strongroom.crypto.signatures import verify
 from strongroom.formats.claims import Claims, report_data
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, SignedInstanceCertificate, machine_id
 from strongroom.formats.quote import parse_quote
+from strongroom.formats.sgx_quote import SgxQuote
 from strongroom.verifier.appraisal import appraise
 from strongroom.verifier.memo import Memo
+from strongroom.verifier.quorum import judge_vouches
+from strongroom.verifier.result import SgxClaims
+from strongroom.verifier.result_reading import read_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
     from strongroom.verifier.policy_compose import Policy
+    from strongroom.verifier.quorum import VouchRule
     from strongroom.verifier.result import AttestationResult
 
 __all__ = [
@@ -40,10 +45,13 @@ __all__ = [
     "batch_leaf",
     "check_resumable",
     "resume_peer",
+    "vouch_nonce",
+    "vouch_peer",
 ]
 
 CLAIMS_SIGNATURE_LABEL: Final = "strongroom claims signature v1"
 _LEAF_LABEL: Final = b"strongroom leaf 1"
+_VOUCH_LABEL: Final = b"strongroom v1 vouch nonce"
 
 
 def batch_leaf(binder: bytes) -> bytes:
@@ -77,7 +85,8 @@ class AttestedPeer:
     ``deployment`` is SHA-256 of the deployment key, ``instance`` of the instance key; ``deployment_pinned`` tells
     whether the deployment was expected or is seen for the first time. ``expires_at_ms`` is the earliest end of
     anything the verdict rests on. ``attested_at_ms`` is when the evidence was appraised; ``resumed`` tells that this
-    was for an earlier session, which ``session`` resumes.
+    was for an earlier session, which ``session`` resumes. ``vouched_by`` is empty where this client appraised the
+    evidence itself; else it names the verifiers whose word was taken instead (docs/spec/remote-verifier.md 5).
     """
 
     result: AttestationResult
@@ -93,6 +102,7 @@ class AttestedPeer:
     attested_at_ms: int
     expires_at_ms: int
     resumed: bool = False
+    vouched_by: tuple[str, ...] = ()
 
     def age(self, at: datetime) -> timedelta:
         """Give how long ago the evidence was appraised."""
@@ -179,18 +189,94 @@ def attest_peer(
     policy's measurements allow, and the result says so. ``memo`` spares repeated work on a platform known already
     and decides nothing. Malformed parts raise their ``Malformed`` error.
     """
+    return _bound(
+        evidence,
+        lambda memo: (appraise(evidence, collateral, policy, at=at, memo=memo), ()),
+        proof,
+        expected_deployment=expected_deployment,
+        max_elapsed_seconds=max_elapsed_seconds,
+        at=at,
+        memo=memo or Memo(capacity=64),
+    )
+
+
+def vouch_nonce(session: bytes) -> bytes:
+    """Give the nonce to ask verifiers with about the evidence of a session (32 bytes of transcript hash).
+
+    No other session has it, so a verifier's word about this one is of no use for another; and who sees it learns
+    nothing of the session.
+    """
+    return sha256(_VOUCH_LABEL + session)
+
+
+def vouch_peer(
+    evidence: bytes,
+    collateral: bytes,
+    tokens: Sequence[bytes],
+    rule: VouchRule,
+    proof: SessionProof,
+    *,
+    expected_deployment: bytes | None,
+    max_elapsed_seconds: float,
+    at: datetime,
+    memo: Memo | None = None,
+) -> AttestedPeer:
+    """Take the word of k of n verifiers in the place of an appraisal, and bind the evidence to a session.
+
+    ``tokens`` are what verifiers signed for ``vouch_nonce(proof.session)``. Everything that needs no manufacturer's
+    signature is checked here all the same: steps 6.1 to 6.10 of the channel, and that the claims vouched for are the
+    ones in the evidence. The peer says so in ``vouched_by``. Raises as ``attest_peer`` does.
+    """
+    quote = parse_quote(evidence)
+
+    def judged(_memo: Memo) -> tuple[AttestationResult, tuple[str, ...]]:
+        vouched = judge_vouches(
+            tokens, rule, nonce=vouch_nonce(proof.session), evidence=evidence, collateral=collateral, at=at
+        )
+        statement = vouched.statement
+        result = read_result(
+            statement.ear.details, policy_digest=statement.policy_digest, appraised_at=statement.appraised_at
+        )
+        if not isinstance(quote, SgxQuote) or result.claims != SgxClaims.of(quote.report):
+            message = "what the verifiers vouch for is not what the evidence says"
+            raise AppraisalRefused([Finding(check=Check.VERIFIER, message=message, section="remote-verifier 5.2")])
+        ends = min(result.expires_at, vouched.expires_at)
+        return replace(result, collateral=replace(result.collateral, expires_at=ends)), vouched.by
+
+    return _bound(
+        evidence,
+        judged,
+        proof,
+        expected_deployment=expected_deployment,
+        max_elapsed_seconds=max_elapsed_seconds,
+        at=at,
+        memo=memo or Memo(capacity=64),
+    )
+
+
+def _bound(
+    evidence: bytes,
+    judge: Callable[[Memo], tuple[AttestationResult, tuple[str, ...]]],
+    proof: SessionProof,
+    *,
+    expected_deployment: bytes | None,
+    max_elapsed_seconds: float,
+    at: datetime,
+    memo: Memo,
+) -> AttestedPeer:
+    """Judge evidence, bind it to a session, and make the peer: the one place where one is made."""
     quote = parse_quote(evidence)
     claims = Claims.from_bytes(proof.claims)
-    memo = memo or Memo(capacity=64)
     read_certificate = SignedInstanceCertificate.from_bytes
     signed = memo.parsed("instance certificate", proof.instance_certificate, read=read_certificate)
     at_ms = int(at.timestamp() * 1000)
 
     findings = _freshness(claims, quote.report.report_data, proof, max_elapsed_seconds)
     findings += _deployment(claims, signed, proof, expected_deployment, at_ms, memo=memo)
-    result = None
+    result: AttestationResult | None = None
+    vouched_by: tuple[str, ...] = ()
     try:
-        result = appraise(evidence, collateral, policy, at=at, memo=memo)
+        result, vouched_by = judge(memo)
     except AppraisalRefused as refusal:
         findings = [*refusal.findings, *findings]
     if result is not None:
@@ -212,6 +298,7 @@ def attest_peer(
         batch_size=claims.size,
         attested_at_ms=at_ms,
         expires_at_ms=min(certificate.not_after_ms, int(result.expires_at.timestamp() * 1000)),
+        vouched_by=vouched_by,
     )
 
 
@@ -353,6 +440,15 @@ def _repeatable(
 ) -> list[Finding]:
     """Steps 12.1 to 12.4: the verdict was made under today's terms, and is neither too old nor at its end."""
     findings = []
+    if peer.vouched_by:
+        findings.append(
+            Finding(
+                check=Check.VERIFIER,
+                message="a verdict that others vouched for is not repeated",
+                section="remote-verifier 5.4",
+                actual=", ".join(peer.vouched_by),
+            )
+        )
     if not equal(peer.result.policy_digest, policy_digest):
         findings.append(
             Finding(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from strongroom.verifier.policy import AnyValue
     from strongroom.verifier.token_keys import IssuerKey, PinnedKey
 
-__all__ = ["TYPE", "open_sign1", "sign_cwt", "sign_sign1", "verify_cwt"]
+__all__ = ["TYPE", "open_sign1", "read_cwt", "sign_cwt", "sign_sign1", "verify_cwt"]
 
 TYPE: Final = "application/eat+cwt"
 """The type in the protected header (RFC 9596, RFC 9782)."""
@@ -49,14 +49,19 @@ def verify_cwt(
 
     Raises ``MalformedToken``, and ``AppraisalRefused`` with every finding about signature, time and nonce.
     """
-    payload, findings = open_sign1(token, key, typ=TYPE)
-    if findings:  # what nobody signed is not read
-        raise AppraisalRefused(findings)
-    ear = Ear.from_cbor_claims(_decode(payload, "token"))
+    ear = read_cwt(token, key)
     findings = judge_ear(ear, at=at, maximum_age=maximum_age, nonce=nonce, clock_skew=clock_skew)
     if findings:
         raise AppraisalRefused(findings)
     return ear
+
+
+def read_cwt(token: bytes, key: PinnedKey) -> Ear:
+    """Give the claims that the pinned key signed, at whatever time and for whatever nonce; raises as ``verify_cwt``."""
+    payload, findings = open_sign1(token, key, typ=TYPE)
+    if findings:  # what nobody signed is not read
+        raise AppraisalRefused(findings)
+    return Ear.from_cbor_claims(_decode(payload, "token"))
 
 
 def sign_sign1(payload: bytes, key: IssuerKey, *, protected: dict[int, object]) -> bytes:

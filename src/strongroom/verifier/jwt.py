@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from strongroom.verifier.policy import AnyValue
     from strongroom.verifier.token_keys import IssuerKey, PinnedKey
 
-__all__ = ["TYPE", "open_jws", "sign_jws", "sign_jwt", "verify_jwt"]
+__all__ = ["TYPE", "open_jws", "read_jwt", "sign_jws", "sign_jwt", "verify_jwt"]
 
 TYPE: Final = "eat+jwt"
 """``typ`` (RFC 9782), so that no other kind of JWT of the same issuer passes as a result (RFC 8725 section 3.11)."""
@@ -53,14 +53,19 @@ def verify_jwt(
     A refusal of evidence verifies too: look at ``status``. Raises ``MalformedToken``, and ``AppraisalRefused`` with
     every finding about signature, time and nonce.
     """
-    payload, findings = open_jws(token, key, typ=TYPE)
-    if findings:  # what nobody signed is not read
-        raise AppraisalRefused(findings)
-    ear = Ear.from_json_claims(_json(payload, "token"))
+    ear = read_jwt(token, key)
     findings = judge_ear(ear, at=at, maximum_age=maximum_age, nonce=nonce, clock_skew=clock_skew)
     if findings:
         raise AppraisalRefused(findings)
     return ear
+
+
+def read_jwt(token: bytes, key: PinnedKey) -> Ear:
+    """Give the claims that the pinned key signed, at whatever time and for whatever nonce; raises as ``verify_jwt``."""
+    payload, findings = open_jws(token, key, typ=TYPE)
+    if findings:  # what nobody signed is not read
+        raise AppraisalRefused(findings)
+    return Ear.from_json_claims(_json(payload, "token"))
 
 
 def sign_jws(payload: bytes, key: IssuerKey, *, typ: str) -> bytes:

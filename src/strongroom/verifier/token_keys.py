@@ -51,6 +51,19 @@ class PinnedKey:
         if not good:
             raise ValueError(f"not a public key for {self.algorithm.jose}")
 
+    def to_text(self) -> str:
+        """Write the key for a settings file: ``EdDSA:`` or ``ES256:`` and hexadecimal."""
+        return f"{self.algorithm.jose}:{self.public.hex()}"
+
+    @classmethod
+    def from_text(cls, text: str) -> PinnedKey:
+        """Read what ``to_text`` wrote; ``ValueError`` for anything else."""
+        name, _, digits = text.partition(":")
+        for algorithm in Algorithm:
+            if algorithm.jose == name:
+                return cls(algorithm=algorithm, public=bytes.fromhex(digits))
+        raise ValueError("not ES256: or EdDSA: and a public key in hexadecimal")
+
     def signed(self, message: bytes, signature: bytes) -> bool:
         """Tell whether a 64-byte signature is this key's over a message."""
         if self.algorithm is Algorithm.EDDSA:

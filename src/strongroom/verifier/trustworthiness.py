@@ -148,6 +148,7 @@ _BY_CHECK: Final[Mapping[Check, Mapping[str, int]]] = {
     Check.DEPLOYMENT: {"instance-identity": _UNRECOGNISED_INSTANCE},
     Check.SIMULATED: {"hardware": _UNRECOGNISED_HARDWARE, "runtime-opaque": _VISIBLE},
     Check.SECOND_OPINION: {"hardware": _UNRECOGNISED_HARDWARE},
+    Check.VERIFIER: {"configuration": _CONFIGURATION_UNAVAILABLE},
 }
 """What a finding says. Nothing is affirmed where something was found."""
 
