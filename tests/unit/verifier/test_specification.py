@@ -10,7 +10,9 @@ from strongroom.verifier.policy_file import from_toml, to_toml
 
 ROOT = Path(__file__).parents[3]
 SPEC = (ROOT / "docs/spec/appraisal.md").read_text()
-MODULES = [path for path in (ROOT / "src/strongroom/verifier").glob("*.py") if path.name != "binding.py"]
+OTHER_PAGES = {"binding.py", "quorum.py", "lie.py"}
+MODULES = [path for path in (ROOT / "src/strongroom/verifier").glob("*.py") if path.name not in OTHER_PAGES]
+REMOTE = (ROOT / "docs/spec/remote-verifier.md").read_text()
 
 
 def test_every_step_that_a_finding_cites_is_specified() -> None:
@@ -19,6 +21,12 @@ def test_every_step_that_a_finding_cites_is_specified() -> None:
     assert len(cited) > 30
     assert cited <= specified
     assert specified - cited == {"1.1", "7.3", "7.5"}
+
+
+def test_every_step_about_remote_verifiers_is_specified() -> None:
+    code = "".join((ROOT / "src/strongroom/verifier" / name).read_text() for name in ("quorum.py", "lie.py"))
+    cited = set(re.findall(r'"([46]\.[0-9]+)"', code))
+    assert cited == set(re.findall(r"^\| ([46]\.[0-9]+) \|", REMOTE, re.MULTILINE))
 
 
 def test_the_policy_file_of_the_specification_is_read() -> None:
