@@ -92,6 +92,13 @@ class Fields:
             raise self.fail(f"field {name!r} holds something else than byte strings of the right length")
         return items
 
+    def optional_byte_strings(self, name: str, *, length: int | None = None, at_most: int) -> tuple[bytes, ...] | None:
+        """Take a list of byte strings or null; the field itself must be there."""
+        if name in self._left and self._left[name] is None:
+            self._left.pop(name)
+            return None
+        return self.byte_strings(name, length=length, at_most=at_most)
+
     def numbers(self, name: str, *, at_most: int) -> tuple[int, ...]:
         """Take a list of at most ``at_most`` numbers."""
         value = self._take(name)
@@ -101,6 +108,13 @@ class Fields:
         if len(items) != len(value):
             raise self.fail(f"field {name!r} holds something else than numbers")
         return items
+
+    def items(self, name: str, *, at_most: int) -> tuple[canonical.Value, ...]:
+        """Take a list of at most ``at_most`` values, for the caller to look into."""
+        value = self._take(name)
+        if not isinstance(value, list) or len(value) > at_most:
+            raise self.fail(f"field {name!r} is not a list of at most {at_most}")
+        return tuple(value)
 
     def texts(self, name: str, *, at_most: int, allowed: Collection[str] | None = None) -> tuple[str, ...]:
         """Take a list of at most ``at_most`` texts, each of them ``allowed`` where that is given."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.channel.client import ClientTerms
 from strongroom.formats.tcb_levels import TcbStatus
-from strongroom.verifier.anchors import INTEL_SGX_ROOT, SIMULATED_VENDOR, Anchor
+from strongroom.verifier.anchors import INTEL_SGX_ROOT, simulated_anchor
 from strongroom.verifier.policy import ANY, AppraisalPolicy, TcbRule
 from strongroom.verifier.policy_compose import policy_from_toml
 
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from strongroom.formats.measurements import MrEnclave
     from strongroom.verifier.policy_compose import Policy
 
-__all__ = ["simulated_anchor", "standing_policy", "terms_of"]
-
-
-def simulated_anchor(spki: bytes) -> Anchor:
-    """Name a simulated platform's root key as an anchor. Accepting it is a decision of its own."""
-    return Anchor(name=f"{SIMULATED_VENDOR} SGX Root CA", spki=spki, simulated=True, vendor=SIMULATED_VENDOR)
+__all__ = ["standing_policy", "terms_of"]
 
 
 def standing_policy(expected: MrEnclave, *, simulated_root: bytes | None) -> AppraisalPolicy:

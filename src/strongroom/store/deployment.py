@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from strongroom import __version__
 from strongroom.attesters.sealing import SealingPolicy
@@ -17,49 +17,31 @@ from strongroom.base import canonical
 from strongroom.base.errors import Conflict, Malformed, Misconfigured, StorageUnavailable
 from strongroom.base.fields import Fields
 from strongroom.channel.server import InstanceIdentity
-from strongroom.crypto.aead import OpenFailed, open_sealed, seal
 from strongroom.crypto.hashing import labelled_hash, sha256
 from strongroom.crypto.kdf import KEY_BYTES
 from strongroom.crypto.signatures import SEED_BYTES, SigningKey
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, InstanceCertificate, machine_id
+from strongroom.store.charter import Charter
+from strongroom.store.joins import JoinEvent, JoinLog, JoinRecord
 from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
+from strongroom.store.root import Root, Sealer, keep_copy, open_copy
 from strongroom.store.sealing import SealedRows
+from strongroom.verifier.release import ReleaseState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.distrust_notice import DistrustNotice, SignedDistrustNotice
     from strongroom.store.keys import TenantSecret
-    from strongroom.store.ports import RecordStore
+    from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
 
 __all__ = ["Branch", "Deployment", "Sealer"]
 
-_ROOT_ROW: Final = sha256(b"strongroom root key")
 _DEPLOYMENT_ROW: Final = sha256(b"strongroom deployment key")
-_ROOT_LABEL: Final = "strongroom root key v1"
 _FIRST_EPOCH: Final = 1
 _CLOCK_SKEW_MS: Final = 10 * 60 * 1000  # a client's clock may lag behind ours by this much
 _RENEW_BEFORE_MS: Final = MAX_LIFETIME_MS // 2
-
-
-class Sealer(Protocol):
-    """What a deployment needs of the platform."""
-
-    @property
-    def platform_id(self) -> bytes:
-        """Identify the machine, as its evidence does (for SGX the PPID, 16 bytes)."""
-        ...
-
-    def sealing_key(self, policy: SealingPolicy, label: str) -> bytes:
-        """Derive a 32-byte key that only this enclave, or this signer's, gets on this platform."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class _Root:
-    key: bytes
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -75,44 +57,99 @@ class Branch:
 class Deployment:
     """An open deployment. Implements ``transport.ports.IdentitySource``."""
 
-    def __init__(self, storage: RecordStore, sealer: Sealer, root: _Root) -> None:
+    def __init__(
+        self, storage: RecordStore, sealer: Sealer, root: Root, *, instance_key: SigningKey | None = None
+    ) -> None:
         self._storage = storage
-        self._machine = machine_id(sealer.platform_id)
-        self._root = root
-        self.epoch = root.epoch
+        self.root = root
+        self.machine = machine_id(sealer.platform_id)
         self.keys = StoreKeys.derive(root.key, root.epoch)
         self.rows = SealedRows(self.keys.sealing)
-        self._instance_key = SigningKey.generate()
+        self.joins = JoinLog(self.rows, self.keys)
+        self._instance_key = instance_key or SigningKey.generate()
         self._identity: InstanceIdentity | None = None
         self._lock = threading.Lock()
         self.deployment_key = self._load_deployment_key().public
+        with storage.read() as transaction:
+            self.epoch = self._epoch(transaction)
 
     @classmethod
     def create(
-        cls, storage: RecordStore, sealer: Sealer, *, policy: SealingPolicy = SealingPolicy.MRENCLAVE
+        cls,
+        storage: RecordStore,
+        sealer: Sealer,
+        *,
+        policy: SealingPolicy = SealingPolicy.MRENCLAVE,
+        charter: Charter | None = None,
+        time_ms: int = 0,
     ) -> Deployment:
-        """Draw a root key and a deployment key and keep both sealed; ``Conflict`` when there is a deployment."""
-        root = _Root(key=os.urandom(KEY_BYTES), epoch=_FIRST_EPOCH)
-        body = canonical.encode({"key": root.key, "epoch": root.epoch})
-        box = seal(sealer.sealing_key(policy, _ROOT_LABEL), body, _root_place(policy))
-        sealed = canonical.encode({"policy": str(policy), "box": box})
-        rows = SealedRows(StoreKeys.derive(root.key, root.epoch).sealing)
+        """Draw a root key and a deployment key and keep both sealed; ``Conflict`` when there is a deployment.
+
+        ``charter`` are its rules; without one nobody may join, release or recover.
+        """
+        root = Root(key=os.urandom(KEY_BYTES), epoch=_FIRST_EPOCH)
+        keys = StoreKeys.derive(root.key, root.epoch)
+        rows = SealedRows(keys.sealing)
+        charter = charter or Charter.closed()
         # one transaction: a crash leaves no deployment or a whole one
         with storage.write() as transaction:
-            if transaction.get(Table.DEPLOYMENT, _ROOT_ROW) is not None:
+            if transaction.get(Table.DEPLOYMENT, _DEPLOYMENT_ROW) is not None:
                 raise Conflict("this database already holds a deployment")
-            transaction.insert(Table.DEPLOYMENT, _ROOT_ROW, sealed)
+            keep_copy(transaction, root, sealer, policy=policy)
             rows.insert(transaction, Table.DEPLOYMENT, _DEPLOYMENT_ROW, SigningKey.generate().seed)
+            rows.insert(transaction, Table.DEPLOYMENT, keys.identifier("charter"), charter.to_bytes())
+            created = JoinRecord(
+                event=JoinEvent.CREATED,
+                time_ms=time_ms,
+                machine=machine_id(sealer.platform_id),
+                detail=sha256(charter.to_bytes()),
+            )
+            JoinLog(rows, keys).append(transaction, created)
         return cls(storage, sealer, root)
 
     @classmethod
     def open(cls, storage: RecordStore, sealer: Sealer) -> Deployment:
         """Unseal the root key; ``Misconfigured`` when there is none, or none for this code on this platform."""
+        cls.require(storage)
+        return cls(storage, sealer, open_copy(storage, sealer))
+
+    @staticmethod
+    def require(storage: RecordStore) -> None:
+        """Raise ``Misconfigured`` unless the database holds a deployment, whoever may open it."""
         with storage.read() as transaction:
-            row = transaction.get(Table.DEPLOYMENT, _ROOT_ROW)
+            row = transaction.get(Table.DEPLOYMENT, _DEPLOYMENT_ROW)
         if row is None:
             raise Misconfigured("this database holds no deployment", hint="make one with `strongroom init`")
-        return cls(storage, sealer, _unseal(row.value, sealer))
+
+    @classmethod
+    def take_over(
+        cls,
+        storage: RecordStore,
+        sealer: Sealer,
+        root: Root,
+        *,
+        instance_key: SigningKey | None = None,
+        recovered: JoinRecord | None = None,
+    ) -> Deployment:
+        """Become an instance with a root key that was handed over or recovered, and seal a copy of it.
+
+        ``recovered`` is what to log of a recovery, which also begins a new epoch that clients see. ``Misconfigured``
+        when the database is not the one that the key belongs to.
+        """
+        try:
+            deployment = cls(storage, sealer, root, instance_key=instance_key)
+        except StorageUnavailable as cause:
+            raise Misconfigured(
+                "the root key does not open this database", hint="an instance uses its deployment's own database"
+            ) from cause
+        # one transaction: a crash before the commit leaves an instance that has nothing, after it one that has all
+        with storage.write() as transaction:
+            keep_copy(transaction, root, sealer)
+            if recovered is not None:
+                deployment.joins.append(transaction, recovered)
+                deployment.epoch = deployment._epoch(transaction) + 1
+                deployment._put(transaction, "epoch", canonical.encode({"epoch": deployment.epoch}))
+        return deployment
 
     @property
     def deployment_id(self) -> bytes:
@@ -126,8 +163,47 @@ class Deployment:
 
     def branch(self, tenant: TenantSecret) -> Branch:
         """Give a tenant's branch. What is sealed in one branch opens in no other."""
-        keys = StoreKeys.derive(self._root.key, self.epoch, tenant)
+        keys = StoreKeys.derive(self.root.key, self.root.epoch, tenant)
         return Branch(tenant=tenant.tenant, keys=keys, rows=SealedRows(keys.sealing), epoch=self.epoch)
+
+    @property
+    def instance(self) -> bytes:
+        """SHA-256 of this instance's key."""
+        return sha256(self._instance_key.public)
+
+    def charter(self, transaction: ReadTransaction) -> Charter:
+        """Read the deployment's rules; the closed charter for a deployment older than charters."""
+        value = self._get(transaction, "charter")
+        return Charter.closed() if value is None else Charter.from_bytes(value)
+
+    def set_charter(self, transaction: WriteTransaction, charter: Charter, *, time_ms: int) -> None:
+        """Change the rules, and log it. Vendor keys and recovery are not the operator's to change."""
+        before = self.charter(transaction)
+        if (before.vendor, before.recovery) != (charter.vendor, charter.recovery):
+            raise Misconfigured("vendor keys and the recovery rule are fixed when a deployment is made")
+        self._put(transaction, "charter", charter.to_bytes())
+        self._log(transaction, JoinEvent.CHARTER, time_ms, sha256(charter.to_bytes()))
+
+    def release_state(self, transaction: ReadTransaction) -> ReleaseState:
+        """Read which releases were authorised."""
+        value = self._get(transaction, "releases")
+        return ReleaseState.beginning() if value is None else ReleaseState.from_bytes(value)
+
+    def set_release_state(self, transaction: WriteTransaction, state: ReleaseState) -> None:
+        """Keep that a release was authorised, and log it."""
+        self._put(transaction, "releases", state.to_bytes())
+        digest = bytes(32) if state.newest is None else state.newest.manifest.digest
+        self._log(transaction, JoinEvent.RELEASE, state.accepted_ms, digest)
+
+    def shares_issued(self, transaction: ReadTransaction) -> bool:
+        """Tell whether recovery shares were handed out in clear."""
+        return self._get(transaction, "shares issued") is not None
+
+    def note_shares(self, transaction: WriteTransaction, *, in_clear: bool, time_ms: int) -> None:
+        """Log that recovery shares were made."""
+        if in_clear:
+            self._put(transaction, "shares issued", b"1")
+        self._log(transaction, JoinEvent.SHARES, time_ms, bytes(32))
 
     def identity(self, at: datetime) -> InstanceIdentity:
         """Give this instance's identity; its certificate is renewed when half of its life is over."""
@@ -153,7 +229,7 @@ class Deployment:
             deployment=self.deployment_id,
             instance_key=self._instance_key.public,
             epoch=self.epoch,
-            machine=self._machine,
+            machine=self.machine,
             not_before_ms=at_ms - _CLOCK_SKEW_MS,
             not_after_ms=at_ms - _CLOCK_SKEW_MS + MAX_LIFETIME_MS,
         )
@@ -173,25 +249,28 @@ class Deployment:
             raise StorageUnavailable("the deployment key is missing from the database")
         return SigningKey.from_seed(row.value)
 
-
-def _unseal(sealed: bytes, sealer: Sealer) -> _Root:
-    try:
-        fields = Fields.decode(sealed, path="sealed root key", error=Malformed, max_bytes=1024)
-        policy = SealingPolicy(fields.text("policy", at_most=16))
-        box = fields.byte_string("box", at_most=512)
+    def _epoch(self, transaction: ReadTransaction) -> int:
+        """The epoch that clients see: it rises with every recovery, the root key's own does not."""
+        value = self._get(transaction, "epoch")
+        if value is None:
+            return self.root.epoch
+        fields = Fields.decode(value, path="epoch", error=Malformed, max_bytes=64)
+        epoch = fields.number("epoch")
         fields.done()
-    except (Malformed, ValueError) as cause:
-        raise StorageUnavailable("the sealed root key in the database was altered") from cause
-    try:
-        body = open_sealed(sealer.sealing_key(policy, _ROOT_LABEL), box, _root_place(policy))
-    except OpenFailed:
-        raise Misconfigured(
-            "the root key does not unseal: it belongs to another measurement, signer or platform",
-            hint="start the code that created this deployment, on its machine",
-        ) from None
-    opened = Fields.decode(body, path="root key", error=Malformed, max_bytes=256)
-    return _Root(key=opened.byte_string("key", length=KEY_BYTES), epoch=opened.number("epoch"))
+        return epoch
 
+    def _log(self, transaction: WriteTransaction, event: JoinEvent, time_ms: int, detail: bytes) -> None:
+        record = JoinRecord(event=event, time_ms=time_ms, machine=self.machine, instance=self.instance, detail=detail)
+        self.joins.append(transaction, record)
 
-def _root_place(policy: SealingPolicy) -> bytes:
-    return canonical.encode([_ROOT_LABEL, str(policy)])
+    def _get(self, transaction: ReadTransaction, name: str) -> bytes | None:
+        row = self.rows.get(transaction, Table.DEPLOYMENT, self.keys.identifier(name))
+        return None if row is None else row.value
+
+    def _put(self, transaction: WriteTransaction, name: str, value: bytes) -> None:
+        key = self.keys.identifier(name)
+        row = self.rows.get(transaction, Table.DEPLOYMENT, key)
+        if row is None:
+            self.rows.insert(transaction, Table.DEPLOYMENT, key, value)
+        else:
+            self.rows.replace(transaction, Table.DEPLOYMENT, key, expected_version=row.version, value=value)

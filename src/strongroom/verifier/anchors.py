@@ -8,7 +8,7 @@ from typing import Final
 from strongroom.base.errors import MalformedCollateral, Misconfigured
 from strongroom.crypto.certificates import Certificate, parse_pem_chain, public_key_from_spki
 
-__all__ = ["INTEL_SGX_ROOT", "SIMULATED_VENDOR", "Anchor"]
+__all__ = ["INTEL_SGX_ROOT", "SIMULATED_VENDOR", "Anchor", "simulated_anchor"]
 
 _ROOT_SUFFIX: Final = " SGX Root CA"
 SIMULATED_VENDOR: Final = "Strongroom Simulated"
@@ -69,3 +69,8 @@ INTEL_SGX_ROOT: Final = Anchor(
     simulated=False,
     vendor="Intel",
 )
+
+
+def simulated_anchor(spki: bytes) -> Anchor:
+    """Name a simulated platform's root key as an anchor. Accepting it is a decision of its own."""
+    return Anchor(name=f"{SIMULATED_VENDOR}{_ROOT_SUFFIX}", spki=spki, simulated=True, vendor=SIMULATED_VENDOR)

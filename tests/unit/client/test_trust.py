@@ -5,10 +5,10 @@ import pytest
 
 from strongroom.base.errors import Misconfigured
 from strongroom.client.profile import Trust
-from strongroom.client.trust import simulated_anchor, standing_policy, terms_of
+from strongroom.client.trust import standing_policy, terms_of
 from strongroom.formats.measurements import MrEnclave
 from strongroom.formats.tcb_levels import TcbStatus
-from strongroom.verifier.anchors import INTEL_SGX_ROOT
+from strongroom.verifier.anchors import INTEL_SGX_ROOT, simulated_anchor
 from strongroom.verifier.policy_file import to_toml
 
 CODE = MrEnclave(b"c" * 32)
