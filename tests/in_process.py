@@ -8,10 +8,12 @@ from pathlib import Path
 
 from running import Deployment, Person
 from strongroom.attesters.simulated import SimulatedPlatform
+from strongroom.attesters.simulated.counter import SimulatedCounter
 from strongroom.cli.instance import StapledCollateral, simulated_enclave
 from strongroom.client.api import StoreApi
 from strongroom.client.invitation import Invitation
 from strongroom.store.deployment import Deployment as StoreDeployment
+from strongroom.store.guess_gate import open_guesses
 from strongroom.store.http import store_application
 from strongroom.store.ports import RecordStore
 from strongroom.store.service import StoreService
@@ -30,9 +32,11 @@ def in_process_store(
     """Serve a new deployment in an empty record store; gives a person and a way to connect."""
     platform = SimulatedPlatform.open(folder, create=True)
     attester, clock = simulated_enclave(platform), SystemClock()
-    opened = StoreDeployment.create(storage, attester)
+    anchor = SimulatedCounter.create(folder)
+    opened = StoreDeployment.create(storage, attester, anchor=anchor)
+    guesses = open_guesses(storage, opened.rows, opened.keys, clock, anchor)
     service = AttestedService(
-        store_application(StoreService(storage, opened, clock)),
+        store_application(StoreService(storage, opened, clock, guesses)),
         attester=attester,
         endorsements=StapledCollateral(platform),
         identities=opened,

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from memory_anchor import MemoryAnchor
 from strongroom.attesters.sealing import SealingPolicy
 from strongroom.crypto import opaque
 from strongroom.crypto.hashing import sha256
@@ -14,6 +15,7 @@ from strongroom.crypto.opaque import identity_for_test_vectors_only
 from strongroom.crypto.signatures import SigningKey
 from strongroom.formats import store_api as api
 from strongroom.store.deployment import Deployment
+from strongroom.store.guess_gate import GuessGate, bound_anchor, open_guesses
 from strongroom.store.ports import RecordStore
 from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession
@@ -46,14 +48,34 @@ class FakeClock:
         return self.seconds
 
 
-def new_service(storage: RecordStore) -> StoreService:
+_ANCHORS: dict[bytes, MemoryAnchor] = {}
+
+
+def new_service(storage: RecordStore, clock: FakeClock | None = None) -> StoreService:
     """Make a deployment in an empty database and its service."""
-    return StoreService(storage, Deployment.create(storage, FakeSealer()), FakeClock())
+    new_deployment(storage)
+    return reopened(storage, clock)
 
 
-def reopened(storage: RecordStore) -> StoreService:
-    """Start a service again over the same database."""
-    return StoreService(storage, Deployment.open(storage, FakeSealer()), FakeClock())
+def new_deployment(storage: RecordStore) -> Deployment:
+    """Make a deployment in an empty database, with a counter of its own."""
+    anchor = MemoryAnchor()
+    _ANCHORS[anchor.anchor_id] = anchor
+    return Deployment.create(storage, FakeSealer(), anchor=anchor)
+
+
+def reopened(storage: RecordStore, clock: FakeClock | None = None) -> StoreService:
+    """Start a service again over the same database, with the counter that it was made with."""
+    clock = clock or FakeClock()
+    deployment = Deployment.open(storage, FakeSealer())
+    return StoreService(storage, deployment, clock, guesses_of(storage, deployment, clock))
+
+
+def guesses_of(storage: RecordStore, deployment: Deployment, clock: FakeClock) -> GuessGate:
+    """Open the gate of a deployment that ``new_deployment`` made."""
+    bound = bound_anchor(storage, deployment.rows, deployment.keys)
+    anchor = None if bound is None else _ANCHORS[bound]
+    return open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
 
 
 def new_session() -> ChannelSession:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ADAPTERS: dict[str, Callable[[Path], AbstractContextManager[FreshnessAnchor]]] = {
     "memory": lambda _: nullcontext(MemoryAnchor()),
-    "simulated": lambda directory: nullcontext(SimulatedCounter.open(directory, "guesses")),
+    "simulated": lambda directory: nullcontext(SimulatedCounter.create(directory)),
 }
 """Each gives a counter that nobody has advanced yet, for as long as the block lasts."""
 

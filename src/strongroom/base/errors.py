@@ -42,6 +42,7 @@ __all__ = [
     "StrongroomError",
     "TenantSuspended",
     "TenantUnknown",
+    "TooManyGuesses",
     "Unavailable",
 ]
 
@@ -198,6 +199,17 @@ class TenantUnknown(Denied):
     """No such tenant here: never, or no longer."""
 
     code = "tenant-unknown"
+
+
+class TooManyGuesses(Denied):
+    """No attempt at this name is answered now, whether it is somebody's or nobody's."""
+
+    http_status = 429
+    code = "too-many-guesses"
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Conflict(StrongroomError):

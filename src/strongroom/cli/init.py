@@ -18,6 +18,13 @@ def init(
         Path, typer.Option("--simulated-platform", help="Directory of the simulated platform; made if it is missing.")
     ],
     url: Annotated[str, typer.Option("--url", help="Address under which clients will reach the store.")],
+    counter: Annotated[
+        str,
+        typer.Option(
+            "--counter",
+            help="What keeps the guess limits from being set back, for ever: platform (its own counter) or none.",
+        ),
+    ] = "platform",
     as_json: AsJson = False,
 ) -> None:
     """Make a new deployment and print its invitation.
@@ -28,6 +35,7 @@ def init(
     Example: strongroom init --data store --simulated-platform platform --url http://127.0.0.1:7700
     """
     from strongroom.attesters.simulated import SimulatedPlatform
+    from strongroom.cli.counters import new_counter
     from strongroom.cli.instance import create_deployment, simulated_enclave
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.client.invitation import Invitation
@@ -35,7 +43,7 @@ def init(
 
     platform = SimulatedPlatform.open(simulated_platform, create=True)
     attester = simulated_enclave(platform)
-    deployment = create_deployment(data, attester)
+    deployment = create_deployment(data, attester, new_counter(counter, simulated_platform))
     root = Anchor.from_certificate(platform.root_certificate_pem, simulated=True)
     invitation = Invitation(url=url, deployment=deployment.deployment_id, simulated_root=root.spki).to_text()
     if as_json:

@@ -11,6 +11,7 @@ from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, m
 from strongroom.storage.files import make_private_directory
 from strongroom.storage.sqlite import SqliteRecordStore
 from strongroom.store.deployment import Deployment
+from strongroom.store.guess_gate import bound_anchor, open_guesses
 from strongroom.store.http import store_application
 from strongroom.store.service import StoreService
 from strongroom.store.tenancy import Tenancy
@@ -18,7 +19,7 @@ from strongroom.transport.asgi import AttestedService
 from strongroom.transport.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.formats.collateral import Collateral
     from strongroom.store.deployment import Branch
+    from strongroom.store.freshness import FreshnessAnchor
+    from strongroom.store.guess_gate import GuessGate
     from strongroom.store.ports import RecordStore
     from strongroom.store.quotas import Allowance
     from strongroom.store.vaults import VaultNames
@@ -63,37 +66,50 @@ def simulated_enclave(platform: SimulatedPlatform, *, debug: bool = False) -> Si
     )
 
 
-def create_deployment(data: Path, attester: SimulatedAttester) -> Deployment:
-    """Make database and deployment in ``data``. Stopped half-way, it goes on when it is called again."""
+def create_deployment(data: Path, attester: SimulatedAttester, anchor: FreshnessAnchor | None) -> Deployment:
+    """Make database and deployment in ``data``, its guess limits tied to ``anchor``.
+
+    Stopped half-way, it goes on when it is called again.
+    """
     make_private_directory(data)
     path = data / _DATABASE
     storage = SqliteRecordStore.open(path) if path.exists() else SqliteRecordStore.create(path)
     try:
-        return Deployment.create(storage, attester)
+        return Deployment.create(storage, attester, anchor=anchor)
     except Conflict as cause:
         raise Misconfigured(f"{path} already holds a deployment", hint="start it with `strongroom serve`") from cause
     finally:
         storage.close()
 
 
-def tenancy_of(storage: RecordStore, deployment: Deployment, clock: Clock) -> Tenancy:
+def tenancy_of(storage: RecordStore, deployment: Deployment, clock: Clock, guesses: GuessGate) -> Tenancy:
     """Give the tenants of a deployment, each with its service."""
 
     def make(branch: Branch | Deployment, allowance: Allowance, names: VaultNames) -> StoreService:
-        return StoreService(storage, branch, clock, allowance=allowance, names=names)
+        return StoreService(storage, branch, clock, guesses, allowance=allowance, names=names)
 
     return Tenancy(storage, deployment, clock, make)
 
 
 @contextmanager
-def open_service(data: Path, platform: SimulatedPlatform, attester: SimulatedAttester) -> Iterator[AttestedService]:
-    """Open the deployment in ``data`` and give its application, ready to be served; the database is closed after."""
+def open_service(
+    data: Path,
+    platform: SimulatedPlatform,
+    attester: SimulatedAttester,
+    counter: Callable[[bytes | None], FreshnessAnchor | None],
+) -> Iterator[AttestedService]:
+    """Open the deployment in ``data`` and give its application, ready to be served; the database is closed after.
+
+    ``counter`` opens the counter of the given name, on which the deployment's guess limits hang.
+    """
     storage = SqliteRecordStore.open(data / _DATABASE)
     try:
         clock = SystemClock()
         deployment = Deployment.open(storage, attester)
+        anchor = counter(bound_anchor(storage, deployment.rows, deployment.keys))
+        guesses = open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
         yield AttestedService(
-            store_application(tenancy_of(storage, deployment, clock)),
+            store_application(tenancy_of(storage, deployment, clock, guesses)),
             attester=attester,
             endorsements=StapledCollateral(platform),
             identities=deployment,

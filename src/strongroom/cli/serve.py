@@ -45,13 +45,14 @@ def serve(
         raise Misconfigured("--tls-certificate and --tls-key go together", setting="tls")
 
     from strongroom.attesters.simulated import SimulatedPlatform
+    from strongroom.cli.counters import bound_counter
     from strongroom.cli.instance import open_service, simulated_enclave
     from strongroom.cli.output import note
     from strongroom.cli.server import run
 
     platform = SimulatedPlatform.open(simulated_platform)
     attester = simulated_enclave(platform, debug=debug_enclave)
-    with open_service(data, platform, attester) as service:
+    with open_service(data, platform, attester, lambda bound: bound_counter(bound, simulated_platform)) as service:
         note("simulated platform: the evidence proves the code path and no hardware")
         note(f"measurement {attester.measurement().hex()}")
         run(service, host=host.strip("[]"), port=int(port), tls_certificate=tls_certificate, tls_key=tls_key)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx2
 
 from strongroom.base.errors import (
+    AnchorUnavailable,
     Conflict,
     Denied,
     HeadMoved,
@@ -21,6 +22,7 @@ from strongroom.base.errors import (
     StrongroomError,
     TenantSuspended,
     TenantUnknown,
+    TooManyGuesses,
     Unavailable,
 )
 from strongroom.formats import store_api as api
@@ -44,6 +46,7 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
     family.code: family
     for family in (
         AccountExists,
+        AnchorUnavailable,
         Conflict,
         Denied,
         HeadMoved,
@@ -56,6 +59,7 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
         StorageUnavailable,
         TenantSuspended,
         TenantUnknown,
+        TooManyGuesses,
         Unavailable,
     )
 }

@@ -16,6 +16,7 @@ from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import DIGEST_BYTES, equal
 from strongroom.crypto.opaque import RegistrationRecord, ServerSetup, WrongPassword
 from strongroom.crypto.opaque import server as opaque
+from strongroom.store.guess_gate import guess_name
 from strongroom.store.ports import Table
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class PendingRegistration:
 class PendingLogin:
     """Between KE2 and KE3. ``account`` is ``None`` for a name that nobody has."""
 
+    guess_name: bytes
     state: LoginState
     account: Account | None
 
@@ -95,6 +97,10 @@ class Accounts:
         self._rows.insert(transaction, Table.ACCOUNTS, name, _encode(_Credential(pending.credential, record), account))
         self._rows.insert(transaction, Table.ACCOUNTS, self._by_id(account.account_id), account.vault_id)
 
+    def guess_name(self, username: str) -> bytes:
+        """Give the 16 bytes under which attempts at a name are counted, whether anybody has it or not."""
+        return guess_name(self._keys, "a password", self._name(username))
+
     def start_login(self, username: str, ke1: bytes) -> tuple[PendingLogin, bytes]:
         """Answer KE1 with KE2; the same work for a name that exists and for one that does not."""
         name = self._name(username)
@@ -108,7 +114,7 @@ class Accounts:
             stored, account = _decode(row.value)
             credential, record = stored.identifier, stored.record
         state, ke2 = opaque.start_login(self._opaque, credential, record, ke1)
-        return PendingLogin(state=state, account=account), ke2
+        return PendingLogin(guess_name=self.guess_name(username), state=state, account=account), ke2
 
     @staticmethod
     def finish_login(pending: PendingLogin, ke3: bytes) -> Account:

@@ -22,6 +22,7 @@ from strongroom.crypto.kdf import KEY_BYTES
 from strongroom.crypto.signatures import SEED_BYTES, SigningKey
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, InstanceCertificate, machine_id
 from strongroom.store.charter import Charter
+from strongroom.store.guess_gate import found_guesses
 from strongroom.store.joins import JoinEvent, JoinLog, JoinRecord
 from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.distrust_notice import DistrustNotice, SignedDistrustNotice
+    from strongroom.store.freshness import FreshnessAnchor
     from strongroom.store.keys import TenantSecret
     from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
 
@@ -81,11 +83,13 @@ class Deployment:
         *,
         policy: SealingPolicy = SealingPolicy.MRENCLAVE,
         charter: Charter | None = None,
+        anchor: FreshnessAnchor | None = None,
         time_ms: int = 0,
     ) -> Deployment:
         """Draw a root key and a deployment key and keep both sealed; ``Conflict`` when there is a deployment.
 
-        ``charter`` are its rules; without one nobody may join, release or recover.
+        ``charter`` are its rules; without one nobody may join, release or recover. ``anchor`` is the
+        counter on which the guess limits hang from then on.
         """
         root = Root(key=os.urandom(KEY_BYTES), epoch=_FIRST_EPOCH)
         keys = StoreKeys.derive(root.key, root.epoch)
@@ -97,6 +101,7 @@ class Deployment:
                 raise Conflict("this database already holds a deployment")
             keep_copy(transaction, root, sealer, policy=policy)
             rows.insert(transaction, Table.DEPLOYMENT, _DEPLOYMENT_ROW, SigningKey.generate().seed)
+            found_guesses(transaction, rows, keys, anchor)
             rows.insert(transaction, Table.DEPLOYMENT, keys.identifier("charter"), charter.to_bytes())
             created = JoinRecord(
                 event=JoinEvent.CREATED,

@@ -28,6 +28,9 @@ class Table(StrEnum):
     ACCOUNTS = "accounts"
     VAULTS = "vaults"
     ENTRIES = "entries"
+    GUESSES = "guesses"
+    FACTORS = "factors"
+    AUDIT = "audit"
 
 
 class Row(Protocol):

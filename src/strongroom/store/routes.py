@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from strongroom.base.errors import (
+    AnchorUnavailable,
     ChannelRefused,
     Conflict,
     HeadMoved,
@@ -22,6 +23,7 @@ from strongroom.base.errors import (
     StorageUnavailable,
     TenantSuspended,
     TenantUnknown,
+    TooManyGuesses,
     Unavailable,
 )
 from strongroom.formats import store_api as api
@@ -117,8 +119,9 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         StoreService.login_start,
         api.LoginStart,
         api.LoginStarted,
-        "Answer KE1 of a login with KE2",
+        "Answer KE1 of a login with KE2, once the attempt is counted",
         grade=Grade.NOTHING,
+        errors=(TooManyGuesses, AnchorUnavailable),
     ),
     route(
         "/v1/sessions/login/finish",

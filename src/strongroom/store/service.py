@@ -17,6 +17,7 @@ from strongroom.store.vaults import Vaults, size_of
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.store.deployment import Branch, Deployment
+    from strongroom.store.guess_gate import GuessGate
     from strongroom.store.ports import RecordStore
     from strongroom.store.quotas import Allowance
     from strongroom.store.sessions import ChannelSession
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class StoreService:
-    """One tenant's service. Holds no state of its own: that is in the database, or in the caller's session.
+    """One tenant's service. Its state is in the database, in the caller's session, and in ``guesses``, which all share.
 
     ``branch`` is the tenant's, or the deployment itself for the default tenant's; ``names`` is needed for any other.
     """
@@ -38,12 +39,14 @@ class StoreService:
         storage: RecordStore,
         branch: Branch | Deployment,
         clock: Clock,
+        guesses: GuessGate,
         *,
         allowance: Allowance | None = None,
         names: VaultNames | None = None,
     ) -> None:
         self._storage = storage
         self._clock = clock
+        self._guesses = guesses
         self._allowance = allowance or Unlimited()
         self._accounts = Accounts(storage, branch.rows, branch.keys)
         self._index = AccountIndex(branch.rows, branch.keys)
@@ -94,14 +97,22 @@ class StoreService:
         return api.Appended(head=head)
 
     def login_start(self, session: ChannelSession, body: api.LoginStart) -> api.LoginStarted:
-        """Answer KE1. A second start in a session replaces the first."""
+        """Answer KE1, once the attempt is counted. A second start in a session replaces the first.
+
+        KE2 lets the client test one guess by itself, so nothing of it leaves before the count is safe.
+        """
         session.identity = None
+        session.pending = None
+        session.count_guess()
+        self._guesses.admit(self._accounts.guess_name(body.username), lambda _: None)
         session.pending, ke2 = self._accounts.start_login(body.username, body.ke1)
         return api.LoginStarted(ke2=ke2)
 
     def login_finish(self, session: ChannelSession, body: api.LoginFinish) -> api.AccountView:
         """Check KE3; the session then is the account's."""
-        account = self._accounts.finish_login(session.take_pending(), body.ke3)
+        pending = session.take_pending()
+        account = self._accounts.finish_login(pending, body.ke3)
+        self._guesses.give_back(pending.guess_name)
         session.identity = DeviceIdentity(account_id=account.account_id, vault_id=account.vault_id, device_key=None)
         return api.AccountView(
             account_id=account.account_id,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from strongroom.base.errors import NotAuthorised
+from strongroom.base.errors import NotAuthorised, TooManyGuesses
 from strongroom.crypto.signatures import verify
 from strongroom.formats.store_api import DEVICE_PROOF_LABEL, device_proof
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from strongroom.store.accounts import PendingLogin, PendingRegistration
 
-__all__ = ["ChannelSession", "DeviceIdentity", "Grade"]
+__all__ = ["MAX_GUESSES_PER_SESSION", "ChannelSession", "DeviceIdentity", "Grade"]
 
 _KEY: Final = "strongroom.session"
+MAX_GUESSES_PER_SESSION: Final = 10
+"""A source of guesses is a channel: it has no name, but it costs its maker an exchange, and the store a quote."""
 
 
 class Grade(StrEnum):
@@ -50,6 +52,7 @@ class ChannelSession:
     registration: PendingRegistration | None = None
     pending: PendingLogin | None = None
     identity: DeviceIdentity | None = None
+    guesses: int = 0
 
     @classmethod
     def of(cls, transcript: bytes, state: MutableMapping[str, object]) -> ChannelSession:
@@ -68,6 +71,12 @@ class ChannelSession:
             self.tenant = tenant
         elif self.tenant != tenant:
             raise NotAuthorised("this session is another tenant's", hint="open a channel for each tenant")
+
+    def count_guess(self) -> None:
+        """Count an attempt of this channel's; ``TooManyGuesses`` when it has made all of its own."""
+        if self.guesses >= MAX_GUESSES_PER_SESSION:
+            raise TooManyGuesses("too many attempts in this session", hint="make a new session")
+        self.guesses += 1
 
     def take_registration(self) -> PendingRegistration:
         """Take the registration that was answered; each can be finished once."""

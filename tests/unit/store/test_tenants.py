@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from store_client import FakeClock, FakeSealer, Person, new_session
+from store_client import FakeClock, FakeSealer, Person, guesses_of, new_deployment, new_session
 from strongroom.base.errors import (
     Conflict,
     MalformedMessage,
@@ -32,11 +32,12 @@ class World:
     def __init__(self):
         self.storage = MemoryRecordStore()
         self.clock = FakeClock()
-        Deployment.create(self.storage, FakeSealer())
+        new_deployment(self.storage)
         self.tenancy = self.another_instance()
 
     def another_instance(self):
-        return tenancy_of(self.storage, Deployment.open(self.storage, FakeSealer()), self.clock)
+        deployment = Deployment.open(self.storage, FakeSealer())
+        return tenancy_of(self.storage, deployment, self.clock, guesses_of(self.storage, deployment, self.clock))
 
     def create(self, name="acme", *, quota=None, policy=None):
         with self.storage.write() as transaction:

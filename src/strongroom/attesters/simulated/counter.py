@@ -41,15 +41,20 @@ class SimulatedCounter:
         self._id = anchor_id
 
     @classmethod
-    def open(cls, directory: Path, name: str) -> SimulatedCounter:
-        """Open the counter ``name`` of the platform in ``directory``; a new one, with a new id, where there is none."""
-        path = directory / f"{name}.counter"
-        with _locked(path):
-            content = _read(path)
-            if content is None:
-                content = os.urandom(_ID_BYTES) + bytes(_VALUE_BYTES)
-                _write(path, content)
-        return cls(path, content[:_ID_BYTES])
+    def create(cls, directory: Path) -> SimulatedCounter:
+        """Make a new counter, at 0, with a name that no other has."""
+        anchor_id = os.urandom(_ID_BYTES)
+        counter = cls(_path(directory, anchor_id), anchor_id)
+        with _locked(counter._path):
+            _write(counter._path, anchor_id + bytes(_VALUE_BYTES))
+        return counter
+
+    @classmethod
+    def open(cls, directory: Path, anchor_id: bytes) -> SimulatedCounter:
+        """Open a counter of the platform in ``directory``; ``AnchorUnavailable`` when it is not there."""
+        counter = cls(_path(directory, anchor_id), anchor_id)
+        counter.read()
+        return counter
 
     @property
     def anchor_id(self) -> bytes:
@@ -75,6 +80,10 @@ class SimulatedCounter:
         if content is None or content[:_ID_BYTES] != self._id:
             raise AnchorUnavailable("the simulated platform's counter was taken away or replaced")
         return int.from_bytes(content[_ID_BYTES:], "big")
+
+
+def _path(directory: Path, anchor_id: bytes) -> Path:
+    return directory / f"{anchor_id.hex()}.counter"
 
 
 def _read(path: Path) -> bytes | None:

@@ -15,7 +15,7 @@ __all__ = ["APPLICATION_ID", "STEPS", "TABLES"]
 APPLICATION_ID: Final = 0x53525331
 """ASCII "SRS1"."""
 
-TABLES: Final = ("deployment", "accounts", "vaults", "entries")
+TABLES: Final = ("deployment", "accounts", "vaults", "entries", "guesses", "factors", "audit")
 
 
 def _table(name: str) -> str:
@@ -28,4 +28,7 @@ def _table(name: str) -> str:
     )
 
 
-STEPS: Final[Steps] = (tuple(_table(name) for name in ("deployment", "accounts", "vaults", "entries")),)
+STEPS: Final[Steps] = (
+    tuple(_table(name) for name in ("deployment", "accounts", "vaults", "entries")),
+    tuple(_table(name) for name in ("guesses", "factors", "audit")),
+)
