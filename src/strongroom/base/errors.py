@@ -21,6 +21,7 @@ __all__ = [
     "ChannelRefused",
     "CollateralUnavailable",
     "Conflict",
+    "Contended",
     "Denied",
     "ForkDetected",
     "HeadMoved",
@@ -272,6 +273,12 @@ class AnchorUnavailable(Unavailable):
     """A counter outside the database could not be reached, or its answer did not prove itself."""
 
     code = "anchor-unavailable"
+
+
+class Contended(StorageUnavailable):
+    """The database undid a transaction for the sake of another one; the same can be tried again at once."""
+
+    code = "contended"
 
 
 class ChannelRefused(Unavailable):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from strongroom.attesters.simulated import SimulatedPlatform
+from strongroom.cli.databases import open_storage
 from strongroom.cli.instance import simulated_enclave
-from strongroom.storage.sqlite import SqliteRecordStore
 from strongroom.store.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.attesters.simulated import SimulatedAttester
+    from strongroom.cli.databases import StorageSettings
 
 __all__ = ["opened_deployment"]
 
-_DATABASE: Final = "store.db"
-
 
 @contextmanager
-def opened_deployment(data: Path, platform: Path) -> Iterator[tuple[Deployment, SimulatedAttester, SimulatedPlatform]]:
-    """Open the deployment in ``data`` as its own code on its own platform; a store may be serving it meanwhile."""
+def opened_deployment(
+    settings: StorageSettings, platform: Path
+) -> Iterator[tuple[Deployment, SimulatedAttester, SimulatedPlatform]]:
+    """Open a deployment as its own code on its own platform; a store may be serving it meanwhile."""
     opened = SimulatedPlatform.open(platform)
     attester = simulated_enclave(opened)
-    storage = SqliteRecordStore.open(data / _DATABASE)
+    storage = open_storage(settings)
     try:
         yield Deployment.open(storage, attester), attester, opened
     finally:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import AsJson
+from strongroom.cli.options import AsJson, Database, DatabasePasswordFile
 
 __all__ = ["init"]
 
@@ -25,6 +25,8 @@ def init(
             help="What keeps the guess limits from being set back, for ever: platform (its own counter) or none.",
         ),
     ] = "platform",
+    database: Database = None,
+    database_password_file: DatabasePasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a new deployment and print its invitation.
@@ -32,10 +34,13 @@ def init(
     Draws the root key and the deployment key and seals them to this code on this platform.
     Give the invitation to the people who will use the store; it is not secret, but must reach them unaltered.
 
+    With --database the rows are in an existing PostgreSQL database, which any number of stores can share.
+
     Example: strongroom init --data store --simulated-platform platform --url http://127.0.0.1:7700
     """
     from strongroom.attesters.simulated import SimulatedPlatform
     from strongroom.cli.counters import new_counter
+    from strongroom.cli.databases import StorageSettings
     from strongroom.cli.instance import create_deployment, simulated_enclave
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.client.invitation import Invitation
@@ -43,7 +48,8 @@ def init(
 
     platform = SimulatedPlatform.open(simulated_platform, create=True)
     attester = simulated_enclave(platform)
-    deployment = create_deployment(data, attester, new_counter(counter, simulated_platform))
+    settings = StorageSettings(data=data, database=database, password_file=database_password_file)
+    deployment = create_deployment(settings, attester, new_counter(counter, simulated_platform))
     root = Anchor.from_certificate(platform.root_certificate_pem, simulated=True)
     invitation = Invitation(url=url, deployment=deployment.deployment_id, simulated_root=root.spki).to_text()
     if as_json:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
 from strongroom.base.errors import Conflict, Misconfigured
+from strongroom.cli.databases import open_storage
 from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, measure_store
 from strongroom.storage.files import make_private_directory
-from strongroom.storage.sqlite import SqliteRecordStore
 from strongroom.store.deployment import Deployment
 from strongroom.store.guess_gate import bound_anchor, open_guesses
 from strongroom.store.http import store_application
@@ -21,10 +21,10 @@ from strongroom.transport.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from strongroom.attesters.simulated import SimulatedAttester
     from strongroom.base.clock import Clock
+    from strongroom.cli.databases import StorageSettings
     from strongroom.formats.collateral import Collateral
     from strongroom.store.deployment import Branch
     from strongroom.store.freshness import FreshnessAnchor
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from strongroom.store.vaults import VaultNames
 
 __all__ = ["StapledCollateral", "create_deployment", "open_service", "simulated_enclave", "tenancy_of"]
-
-_DATABASE: Final = "store.db"
 
 
 class StapledCollateral:
@@ -66,18 +64,21 @@ def simulated_enclave(platform: SimulatedPlatform, *, debug: bool = False) -> Si
     )
 
 
-def create_deployment(data: Path, attester: SimulatedAttester, anchor: FreshnessAnchor | None) -> Deployment:
-    """Make database and deployment in ``data``, its guess limits tied to ``anchor``.
+def create_deployment(
+    settings: StorageSettings, attester: SimulatedAttester, anchor: FreshnessAnchor | None
+) -> Deployment:
+    """Make database and deployment, its guess limits tied to ``anchor``.
 
     Stopped half-way, it goes on when it is called again.
     """
-    make_private_directory(data)
-    path = data / _DATABASE
-    storage = SqliteRecordStore.open(path) if path.exists() else SqliteRecordStore.create(path)
+    make_private_directory(settings.data)
+    storage = open_storage(settings, create=True)
     try:
         return Deployment.create(storage, attester, anchor=anchor)
     except Conflict as cause:
-        raise Misconfigured(f"{path} already holds a deployment", hint="start it with `strongroom serve`") from cause
+        raise Misconfigured(
+            f"{settings.name} already holds a deployment", hint="start it with `strongroom serve`"
+        ) from cause
     finally:
         storage.close()
 
@@ -93,16 +94,16 @@ def tenancy_of(storage: RecordStore, deployment: Deployment, clock: Clock, guess
 
 @contextmanager
 def open_service(
-    data: Path,
+    settings: StorageSettings,
     platform: SimulatedPlatform,
     attester: SimulatedAttester,
     counter: Callable[[bytes | None], FreshnessAnchor | None],
 ) -> Iterator[AttestedService]:
-    """Open the deployment in ``data`` and give its application, ready to be served; the database is closed after.
+    """Open a deployment and give its application, ready to be served; the database is closed after.
 
     ``counter`` opens the counter of the given name, on which the deployment's guess limits hang.
     """
-    storage = SqliteRecordStore.open(data / _DATABASE)
+    storage = open_storage(settings)
     try:
         clock = SystemClock()
         deployment = Deployment.open(storage, attester)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import AsJson
+from strongroom.cli.options import AsJson, Database, DatabasePasswordFile
 
 __all__ = ["invite"]
 
@@ -30,6 +30,8 @@ def invite(
         str | None,
         typer.Option("--notice-key", help="Public key, as `strongroom notice key` prints it.", metavar="HEX"),
     ] = None,
+    database: Database = None,
+    database_password_file: DatabasePasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Print an invitation to a deployment that exists.
@@ -40,6 +42,7 @@ def invite(
     Example: strongroom invite --data store --simulated-platform platform --url https://vault.example --machine this
     """
     from strongroom.base.errors import Misconfigured
+    from strongroom.cli.databases import StorageSettings
     from strongroom.cli.deployments import opened_deployment
     from strongroom.cli.hexadecimal import from_hex
     from strongroom.cli.output import emit, emit_json, note
@@ -50,7 +53,8 @@ def invite(
     from strongroom.verifier.policy_compose import policy_from_toml
 
     digest = None if policy is None else policy_from_toml(read_file(policy)).digest
-    with opened_deployment(data, simulated_platform) as (deployment, attester, platform):
+    settings = StorageSettings(data=data, database=database, password_file=database_password_file)
+    with opened_deployment(settings, simulated_platform) as (deployment, attester, platform):
         this = machine_id(attester.platform_id)
         named = [this if text == "this" else from_hex(text, setting="machine") for text in machine or ()]
         if len(named) > MAX_MACHINES:

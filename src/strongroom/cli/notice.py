@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strongroom.cli.options import AsJson, Home, home_directory
+from strongroom.cli.options import AsJson, Database, DatabasePasswordFile, Home, home_directory
 
 if TYPE_CHECKING:
     from strongroom.formats.distrust_notice import DistrustNotice, SignedDistrustNotice, Subject
@@ -66,6 +66,8 @@ def make(
     deployment: Annotated[
         str | None, typer.Option("--deployment", help="With --key: an invitation, or the deployment's id.")
     ] = None,
+    database: Database = None,
+    database_password_file: DatabasePasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a signed notice and print it. It is not secret; clients keep it with `strongroom notice apply`.
@@ -73,6 +75,7 @@ def make(
     Example: strongroom notice make --data store --simulated-platform platform --machine 3f… --reason "sold"
     """
     from strongroom.base.errors import Misconfigured
+    from strongroom.cli.databases import StorageSettings
     from strongroom.cli.deployments import opened_deployment
     from strongroom.cli.output import emit, emit_json
     from strongroom.formats.distrust_notice import Subject
@@ -85,7 +88,8 @@ def make(
     if key_file is not None and deployment is not None and data is None and simulated_platform is None:
         signed = _statement(_deployment_id(deployment), **details).sign(_read_key(key_file))
     elif data is not None and simulated_platform is not None and key_file is None and deployment is None:
-        with opened_deployment(data, simulated_platform) as (opened, _, _):
+        settings = StorageSettings(data=data, database=database, password_file=database_password_file)
+        with opened_deployment(settings, simulated_platform) as (opened, _, _):
             signed = opened.sign_notice(_statement(opened.deployment_id, **details))
     else:
         raise Misconfigured("give --data with --simulated-platform, or --key with --deployment")

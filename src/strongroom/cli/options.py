@@ -12,6 +12,8 @@ __all__ = [
     "AcceptSimulated",
     "Address",
     "AsJson",
+    "Database",
+    "DatabasePasswordFile",
     "Home",
     "PasswordFile",
     "PolicyFile",
@@ -53,4 +55,22 @@ RootFile = Annotated[
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", help="Appraisal policy; the code installed here by default.", metavar="TOML"),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help="A postgresql:// address without a password, instead of a file in the data directory.",
+        metavar="URL",
+        envvar="STRONGROOM_DATABASE",
+    ),
+]
+DatabasePasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--database-password-file",
+        help="File with the database's password.",
+        metavar="FILE",
+        envvar="STRONGROOM_DATABASE_PASSWORD_FILE",
+    ),
 ]

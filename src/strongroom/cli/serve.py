@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from strongroom.cli.options import Database, DatabasePasswordFile
+
 __all__ = ["serve"]
 
 
@@ -15,6 +17,8 @@ def serve(
     simulated_platform: Annotated[
         Path, typer.Option("--simulated-platform", help="Directory of the simulated platform.")
     ],
+    database: Database = None,
+    database_password_file: DatabasePasswordFile = None,
     listen: Annotated[str, typer.Option("--listen", help="Address and port.")] = "127.0.0.1:7700",
     tls_certificate: Annotated[
         Path | None, typer.Option("--tls-certificate", help="PEM chain, to serve https.", metavar="FILE")
@@ -46,13 +50,15 @@ def serve(
 
     from strongroom.attesters.simulated import SimulatedPlatform
     from strongroom.cli.counters import bound_counter
+    from strongroom.cli.databases import StorageSettings
     from strongroom.cli.instance import open_service, simulated_enclave
     from strongroom.cli.output import note
     from strongroom.cli.server import run
 
     platform = SimulatedPlatform.open(simulated_platform)
     attester = simulated_enclave(platform, debug=debug_enclave)
-    with open_service(data, platform, attester, lambda bound: bound_counter(bound, simulated_platform)) as service:
+    settings = StorageSettings(data=data, database=database, password_file=database_password_file)
+    with open_service(settings, platform, attester, lambda bound: bound_counter(bound, simulated_platform)) as service:
         note("simulated platform: the evidence proves the code path and no hardware")
         note(f"measurement {attester.measurement().hex()}")
         run(service, host=host.strip("[]"), port=int(port), tls_certificate=tls_certificate, tls_key=tls_key)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from strongroom.base.errors import StorageUnavailable
-from strongroom.storage.rows import StoredRow, check_key, check_table, exists, moved
+from strongroom.storage.rows import StoredRow, check_key, check_start, check_table, exists, moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,13 @@ class _ReadTransaction:
 
     def get_many(self, table: str, keys: Iterable[bytes]) -> dict[bytes, StoredRow]:
         return {key: row for key in keys if (row := self.get(table, key)) is not None}
+
+    def scan(self, table: str, *, after: bytes, limit: int) -> list[tuple[bytes, StoredRow]]:
+        name, start = check_table(table), check_start(after)
+        return sorted(
+            ((key, row) for (where, key), row in self._rows.items() if where == name and key > start),
+            key=lambda found: found[0],
+        )[:limit]
 
 
 class _WriteTransaction(_ReadTransaction):

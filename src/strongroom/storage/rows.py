@@ -8,7 +8,7 @@ from typing import Final
 from strongroom.base.errors import Conflict
 from strongroom.storage.migrations.records import TABLES
 
-__all__ = ["KEY_BYTES", "StoredRow", "check_key", "check_table", "exists", "moved"]
+__all__ = ["KEY_BYTES", "StoredRow", "check_key", "check_start", "check_table", "exists", "moved"]
 
 KEY_BYTES: Final = 32
 
@@ -33,6 +33,11 @@ def check_key(key: bytes) -> bytes:
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
     return key
+
+
+def check_start(key: bytes) -> bytes:
+    """Refuse the start of a scan that is neither a key nor empty, which is before all keys."""
+    return check_key(key) if key else key
 
 
 def exists(table: str) -> Conflict:

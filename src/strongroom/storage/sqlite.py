@@ -18,7 +18,7 @@ from strongroom.storage.failures import storage_unavailable
 from strongroom.storage.files import make_private_directory, new_private_file
 from strongroom.storage.migrations import migrate
 from strongroom.storage.migrations.records import APPLICATION_ID, STEPS
-from strongroom.storage.rows import StoredRow, check_key, check_table, exists, moved
+from strongroom.storage.rows import StoredRow, check_key, check_start, check_table, exists, moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +61,11 @@ class _ReadTransaction:
             found.update(self._query(statement, chunk))
         return found
 
-    def _query(self, statement: str, parameters: Sequence[bytes]) -> list[tuple[bytes, StoredRow]]:
+    def scan(self, table: str, *, after: bytes, limit: int) -> list[tuple[bytes, StoredRow]]:
+        statement = f"SELECT key, version, value FROM {check_table(table)} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
+        return self._query(statement, (check_start(after), limit))
+
+    def _query(self, statement: str, parameters: Sequence[bytes | int]) -> list[tuple[bytes, StoredRow]]:
         return [self._row(*columns) for columns in self._execute(statement, parameters)[0]]
 
     def _row(self, key: object, version: object, value: object) -> tuple[bytes, StoredRow]:

@@ -28,6 +28,7 @@ from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
 from strongroom.store.root import Root, Sealer, keep_copy, open_copy
 from strongroom.store.sealing import SealedRows
+from strongroom.store.transactions import transact
 from strongroom.verifier.release import ReleaseState
 
 if TYPE_CHECKING:
@@ -94,22 +95,21 @@ class Deployment:
         root = Root(key=os.urandom(KEY_BYTES), epoch=_FIRST_EPOCH)
         keys = StoreKeys.derive(root.key, root.epoch)
         rows = SealedRows(keys.sealing)
-        charter = charter or Charter.closed()
-        # one transaction: a crash leaves no deployment or a whole one
-        with storage.write() as transaction:
+        rules = (charter or Charter.closed()).to_bytes()
+
+        def make(transaction: WriteTransaction) -> None:
             if transaction.get(Table.DEPLOYMENT, _DEPLOYMENT_ROW) is not None:
                 raise Conflict("this database already holds a deployment")
             keep_copy(transaction, root, sealer, policy=policy)
             rows.insert(transaction, Table.DEPLOYMENT, _DEPLOYMENT_ROW, SigningKey.generate().seed)
             found_guesses(transaction, rows, keys, anchor)
-            rows.insert(transaction, Table.DEPLOYMENT, keys.identifier("charter"), charter.to_bytes())
+            rows.insert(transaction, Table.DEPLOYMENT, keys.identifier("charter"), rules)
             created = JoinRecord(
-                event=JoinEvent.CREATED,
-                time_ms=time_ms,
-                machine=machine_id(sealer.platform_id),
-                detail=sha256(charter.to_bytes()),
+                event=JoinEvent.CREATED, time_ms=time_ms, machine=machine_id(sealer.platform_id), detail=sha256(rules)
             )
             JoinLog(rows, keys).append(transaction, created)
+
+        transact(storage, make)  # one transaction: a crash leaves no deployment or a whole one
         return cls(storage, sealer, root)
 
     @classmethod
@@ -147,13 +147,16 @@ class Deployment:
             raise Misconfigured(
                 "the root key does not open this database", hint="an instance uses its deployment's own database"
             ) from cause
-        # one transaction: a crash before the commit leaves an instance that has nothing, after it one that has all
-        with storage.write() as transaction:
+
+        def settle(transaction: WriteTransaction) -> None:
             keep_copy(transaction, root, sealer)
             if recovered is not None:
                 deployment.joins.append(transaction, recovered)
                 deployment.epoch = deployment._epoch(transaction) + 1
                 deployment._put(transaction, "epoch", canonical.encode({"epoch": deployment.epoch}))
+
+        # one transaction: a crash before the commit leaves an instance that has nothing, after it one that has all
+        transact(storage, settle)
         return deployment
 
     @property

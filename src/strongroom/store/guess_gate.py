@@ -20,6 +20,7 @@ from strongroom.base.errors import (
     AnchorMoved,
     AnchorUnavailable,
     Conflict,
+    Contended,
     Malformed,
     Misconfigured,
     StorageUnavailable,
@@ -43,6 +44,7 @@ from strongroom.store.guessing import (
 )
 from strongroom.store.ports import Table
 from strongroom.store.store_time import Moment, StoreTime
+from strongroom.store.transactions import transact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -202,8 +204,7 @@ class UnanchoredGuesses:
             if isinstance(made.outcome, Allowed):
                 self._state = made.outcome.state
         if isinstance(made.outcome, Allowed):
-            with self._storage.write() as transaction:
-                note(transaction)
+            transact(self._storage, note)
         made.finish()
 
     def give_back(self, name: bytes) -> None:
@@ -317,7 +318,7 @@ class AnchoredGuesses:
                         return
                 except _Wait:
                     time.sleep(_PAUSE_SECONDS)
-                except (AnchorMoved, Conflict):
+                except (AnchorMoved, Conflict, Contended):
                     continue  # another instance was first, or the database was put back: look again
         except StrongroomError as error:
             failure = error
@@ -395,8 +396,7 @@ class AnchoredGuesses:
     def _confirm(self, version: int, pending: _Kept) -> None:
         confirmed = _Kept(value=pending.value, confirmed=True, writer=pending.writer, state=pending.state)
         try:
-            with self._storage.write() as transaction:
-                self._write(transaction, version, confirmed)
+            transact(self._storage, lambda transaction: self._write(transaction, version, confirmed))
         except (Conflict, StorageUnavailable):
             # the attempts are counted; should nobody write again, the next start begins exhausted
             _log.warning("the guess limits could not be confirmed")
@@ -405,6 +405,8 @@ class AnchoredGuesses:
 def _noted(made: _Attempt, allowed: Allowed, transaction: WriteTransaction) -> Allowed | StrongroomError:
     try:
         made.note(transaction)
+    except Contended:  # the whole transaction was undone
+        raise
     except StrongroomError as error:  # one account's damaged row is no other account's business
         return error
     return allowed

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 __all__ = ["KEY_BYTES", "ReadTransaction", "RecordStore", "Row", "Table", "WriteTransaction"]
@@ -58,6 +58,13 @@ class ReadTransaction(Protocol):
         """Give the rows there are among ``keys``, by key; meant for thousands of keys at once."""
         ...
 
+    def scan(self, table: Table, *, after: bytes, limit: int) -> Sequence[tuple[bytes, Row]]:
+        """Give at most ``limit`` rows in the order of their keys, from the first one beyond ``after`` on.
+
+        Empty bytes come before all keys. For work on a whole table: backups, sealing anew.
+        """
+        ...
+
 
 class WriteTransaction(ReadTransaction, Protocol):
     """Changes that become durable together or not at all. Reads see them at once; others see them after the commit."""
@@ -87,7 +94,12 @@ class RecordStore(Protocol):
         ...
 
     def write(self) -> AbstractContextManager[WriteTransaction]:
-        """Open the one write transaction there is at a time; wait for its turn.
+        """Open a write transaction; a database with one writer at a time waits for its turn.
+
+        What transactions do is as if one had come after the other (serializable). Where they run beside each other,
+        any call and the leaving of the block can raise ``Contended``: the database has undone this transaction for
+        another's sake, nothing of it is there, and running it again may succeed. ``store.transactions.transact`` does
+        that and is how the store writes.
 
         Leaving the block commits durably: what was written is there after a crash that follows. Leaving it by an
         exception of any kind undoes everything. When the commit itself raises, nothing is half-applied, but

@@ -17,6 +17,7 @@ from strongroom.crypto.aead import OpenFailed, open_sealed, seal
 from strongroom.crypto.hashing import labelled_hash, sha256
 from strongroom.crypto.kdf import KEY_BYTES
 from strongroom.store.ports import Table
+from strongroom.store.transactions import transact
 
 if TYPE_CHECKING:
     from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
@@ -89,10 +90,13 @@ def open_copy(storage: RecordStore, sealer: Sealer) -> Root:
     if single is None:
         raise _none()
     policy, root = _unseal(single.value, sealer)
-    with storage.write() as transaction:
+
+    def bring_forward(transaction: WriteTransaction) -> None:
         # a crash before the commit leaves the single row, a crash after it the copy: either opens
         keep_copy(transaction, root, sealer, policy=policy)
         transaction.delete(Table.DEPLOYMENT, _SINGLE_ROW, expected_version=single.version)
+
+    transact(storage, bring_forward)
     return root
 
 

@@ -12,13 +12,14 @@ from strongroom.store.accounts import Account, Accounts
 from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.quotas import Unlimited
 from strongroom.store.sessions import DeviceIdentity
+from strongroom.store.transactions import transact
 from strongroom.store.vaults import Vaults, size_of
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.store.deployment import Branch, Deployment
     from strongroom.store.guess_gate import GuessGate
-    from strongroom.store.ports import RecordStore
+    from strongroom.store.ports import RecordStore, WriteTransaction
     from strongroom.store.quotas import Allowance
     from strongroom.store.sessions import ChannelSession
     from strongroom.store.vaults import VaultNames
@@ -76,7 +77,8 @@ class StoreService:
             wrapped_root_key=body.wrapped_root_key,
             vault_id=body.vault_id,
         )
-        with self._storage.write() as transaction:
+
+        def make(transaction: WriteTransaction) -> bytes:
             # a crash before the commit leaves no trace of the account; after it, all of it
             self._allowance.check_account(lambda: self._index.count(transaction))
             self._allowance.check_bytes(size_of(body.first))
@@ -85,13 +87,15 @@ class StoreService:
                 transaction,
                 IndexedAccount(account_id=body.account_id, vault_id=body.vault_id, name_key=pending.name),
             )
-            head = self._vaults.create(
+            return self._vaults.create(
                 transaction,
                 vault_id=body.vault_id,
                 account_key=body.account_key,
                 first=body.first,
                 time_ms=self._time_ms(),
             )
+
+        head = transact(self._storage, make)
         self._allowance.used(size=size_of(body.first), accounts=1)
         session.identity = DeviceIdentity(account_id=body.account_id, vault_id=body.vault_id, device_key=None)
         return api.Appended(head=head)
@@ -152,8 +156,9 @@ class StoreService:
         identity = session.require()
         size = sum(map(size_of, body.entries))
         self._allowance.check_bytes(size)
-        with self._storage.write() as transaction:
-            head = self._vaults.append(
+
+        def extend(transaction: WriteTransaction) -> bytes:
+            return self._vaults.append(
                 transaction,
                 identity,
                 expected_length=body.expected_length,
@@ -161,6 +166,8 @@ class StoreService:
                 entries=body.entries,
                 time_ms=self._time_ms(),
             )
+
+        head = transact(self._storage, extend)
         self._allowance.used(size=size)
         return api.Appended(head=head)
 

@@ -17,6 +17,7 @@ from strongroom.base import canonical
 from strongroom.base.errors import Malformed, StorageUnavailable
 from strongroom.base.fields import Fields
 from strongroom.store.ports import Table
+from strongroom.store.transactions import transact
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -94,11 +95,12 @@ class UsageMeter:
                     self._leaving, self._pending = dict(self._pending), defaultdict(Used)
                     self._flushes += 1
             number = self._instance + self._flushes.to_bytes(8, "big")
-            fresh: dict[tuple[bytes, str], Used] = {}
-            if self._leaving:
-                with self._storage.write() as transaction:
-                    for place, used in self._leaving.items():
-                        fresh[place] = self._apply(transaction, place, used, number)
+            leaving = self._leaving
+
+            def apply(transaction: WriteTransaction) -> dict[tuple[bytes, str], Used]:
+                return {place: self._apply(transaction, place, used, number) for place, used in leaving.items()}
+
+            fresh = transact(self._storage, apply) if leaving else {}
             # the commit is durable: from here on the figures are the database's
             with self._lock:
                 self._totals = fresh  # what else was known is read again when it is asked for: others may have added

@@ -13,7 +13,7 @@ from strongroom.base.errors import Misconfigured
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Connection", "Steps", "migrate"]
+__all__ = ["Connection", "Steps", "migrate", "newer_schema"]
 
 Steps = tuple[tuple[str, ...], ...]
 """The statements of each step; step ``n`` leads from version ``n`` to ``n + 1``."""
@@ -59,8 +59,13 @@ def _version(connection: Connection, application_id: int, newest: int, subject: 
     if found != application_id or version < 1:
         raise Misconfigured(f"{subject} is empty or belongs to another program", hint="look at the path")
     if version > newest:
-        raise Misconfigured(
-            f"{subject} has schema version {version}; this program knows versions up to {newest}",
-            hint="run the newer program again; there is no way back to an older schema",
-        )
+        raise newer_schema(subject, version, newest)
     return version
+
+
+def newer_schema(subject: str, version: int, newest: int) -> Misconfigured:
+    """Build the error for a database that a newer program has brought forward."""
+    return Misconfigured(
+        f"{subject} has schema version {version}; this program knows versions up to {newest}",
+        hint="run the newer program again; there is no way back to an older schema",
+    )

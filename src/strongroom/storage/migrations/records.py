@@ -1,4 +1,4 @@
-"""The schema of the store's database.
+"""The schema of the store's database: which tables there are since which version, and SQLite's way of making them.
 
 STRICT keeps types honest (SQLite 3.37). Ordinary rowid tables, not WITHOUT ROWID: keys are random and sealed values
 are large beside them, so a clustered tree would touch and half fill a page for nearly each row (docs/decisions/0003).
@@ -10,12 +10,15 @@ from typing import Final
 
 from strongroom.storage.migrations import Steps
 
-__all__ = ["APPLICATION_ID", "STEPS", "TABLES"]
+__all__ = ["APPLICATION_ID", "STEPS", "TABLES", "TABLE_STEPS"]
 
 APPLICATION_ID: Final = 0x53525331
 """ASCII "SRS1"."""
 
-TABLES: Final = ("deployment", "accounts", "vaults", "entries", "guesses", "factors", "audit")
+TABLE_STEPS: Final = (("deployment", "accounts", "vaults", "entries"), ("guesses", "factors", "audit"))
+"""The tables that each step adds. A step that has been released is never changed; a new table is a new step."""
+
+TABLES: Final = tuple(name for tables in TABLE_STEPS for name in tables)
 
 
 def _table(name: str) -> str:
@@ -28,7 +31,4 @@ def _table(name: str) -> str:
     )
 
 
-STEPS: Final[Steps] = (
-    tuple(_table(name) for name in ("deployment", "accounts", "vaults", "entries")),
-    tuple(_table(name) for name in ("guesses", "factors", "audit")),
-)
+STEPS: Final[Steps] = tuple(tuple(_table(name) for name in tables) for tables in TABLE_STEPS)
