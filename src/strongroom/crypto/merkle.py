@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from strongroom.crypto.hashing import equal, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["MerkleTree", "leaf_hash", "path_length", "verify_inclusion"]
+__all__ = [
+    "EMPTY_ROOT",
+    "MerkleTree",
+    "consistency_path",
+    "consistency_roots",
+    "frontier_root",
+    "grow_frontier",
+    "leaf_hash",
+    "path_length",
+    "subtree_root",
+    "verify_inclusion",
+]
+
+EMPTY_ROOT: Final = sha256(b"")
+"""The root of a tree without leaves (RFC 9162 section 2.1.1)."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -91,3 +105,93 @@ def verify_inclusion(leaf: bytes, *, index: int, size: int, path: Sequence[bytes
             node = _node(node, sibling)
         position, last = position >> 1, last >> 1
     return last == 0 and equal(node, root)
+
+
+def grow_frontier(frontier: Sequence[bytes], size: int, leaves: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Add leaves to a tree of which only its *frontier* is kept, and give the new one.
+
+    The frontier of ``size`` leaves is the roots of the complete subtrees that they fall into, the largest first: one
+    for each bit that is set in ``size``.
+    """
+    if len(frontier) != size.bit_count():
+        raise ValueError("this is no frontier of that size")
+    nodes = list(frontier)
+    for leaf in leaves:
+        node, complete = leaf, size
+        while complete & 1:
+            node = _node(nodes.pop(), node)
+            complete >>= 1
+        nodes.append(node)
+        size += 1
+    return tuple(nodes)
+
+
+def frontier_root(frontier: Sequence[bytes]) -> bytes:
+    """Give the root of the tree that a frontier stands for."""
+    if not frontier:
+        return EMPTY_ROOT
+    node = frontier[-1]
+    for left in reversed(frontier[:-1]):
+        node = _node(left, node)
+    return node
+
+
+def subtree_root(start: int, end: int, complete: Callable[[int, int], bytes]) -> bytes:
+    """Give the root over the leaves from ``start`` to before ``end``, a range as it occurs in a consistency path.
+
+    ``complete(level, index)`` gives the root over the 2^level leaves from index * 2^level on.
+    """
+    size = end - start
+    if size & (size - 1) == 0:
+        level = size.bit_length() - 1
+        return complete(level, start >> level)
+    middle = start + _split(size)
+    return _node(subtree_root(start, middle, complete), subtree_root(middle, end, complete))
+
+
+def consistency_path(first: int, second: int, complete: Callable[[int, int], bytes]) -> tuple[bytes, ...]:
+    """Give the path that shows a tree of ``first`` leaves to begin one of ``second`` (0 < first < second).
+
+    It is the consistency proof of RFC 9162 section 2.1.4.1, except that the node that its verification starts from
+    is always written down: the RFC leaves it out where it is the first tree's root, and then the proof could not
+    show what *another* root would have been the right one. ``complete`` is as in ``subtree_root``.
+    """
+    if not 0 < first < second:
+        raise ValueError("a consistency path leads from a smaller tree to a larger one")
+    path: list[bytes] = []
+    start, end, size = 0, second, first
+    while size != end - start:
+        split = _split(end - start)
+        if size <= split:
+            path.append(subtree_root(start + split, end, complete))
+            end = start + split
+        else:
+            path.append(subtree_root(start, start + split, complete))
+            start, size = start + split, size - split
+    path.append(subtree_root(start, end, complete))
+    return tuple(reversed(path))
+
+
+def consistency_roots(first: int, second: int, path: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """Give the roots of the trees of ``first`` and ``second`` leaves that a consistency path is about.
+
+    If the second is the known root, then the first is the root over its first leaves, and no other is. ``None`` when
+    the sizes make no sense or the path has another length than theirs (RFC 9162 section 2.1.4.2).
+    """
+    if not 0 < first < second or not path:
+        return None
+    position, last = first - 1, second - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    smaller = larger = path[0]
+    for node in path[1:]:
+        if last == 0:
+            return None
+        if position & 1 or position == last:
+            smaller, larger = _node(node, smaller), _node(node, larger)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            larger = _node(larger, node)
+        position, last = position >> 1, last >> 1
+    return (smaller, larger) if last == 0 else None

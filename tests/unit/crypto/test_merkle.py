@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.crypto.merkle import MerkleTree, leaf_hash, path_length, verify_inclusion
+from strongroom.crypto.merkle import (
+    MerkleTree,
+    consistency_path,
+    consistency_roots,
+    frontier_root,
+    grow_frontier,
+    leaf_hash,
+    path_length,
+    verify_inclusion,
+)
 
 SIZES = range(1, 34)
 
@@ -136,3 +145,75 @@ def test_an_empty_tree_and_a_missing_leaf_are_refused():
 
 def test_a_leaf_has_its_prefix():
     assert leaf_hash(b"abc") == hashlib.sha256(b"\x00abc").digest()
+
+
+def recursive_consistency(first: int, nodes: list[bytes], *, is_whole: bool = True) -> tuple[bytes, ...]:
+    """The RFC's definition of a consistency proof (section 2.1.4.1), by recursion."""
+    if first == len(nodes):
+        return () if is_whole else (root_hash(nodes),)
+    split = 1 << (len(nodes) - 1).bit_length() - 1
+    if first <= split:
+        return (*recursive_consistency(first, nodes[:split], is_whole=is_whole), root_hash(nodes[split:]))
+    return (*recursive_consistency(first - split, nodes[split:], is_whole=False), root_hash(nodes[:split]))
+
+
+def path_between(first: int, nodes: list[bytes]) -> tuple[bytes, ...]:
+    def complete(level: int, index: int) -> bytes:
+        assert (index + 1) << level <= len(nodes)
+        return root_hash(nodes[index << level : (index + 1) << level])
+
+    return consistency_path(first, len(nodes), complete)
+
+
+@pytest.mark.parametrize("second", range(2, 34))
+def test_consistency_paths_are_the_rfcs_with_their_first_node_written_down(second):
+    nodes = leaves(second)
+    for first in range(1, second):
+        path = path_between(first, nodes)
+        written = recursive_consistency(first, nodes)
+        assert path == (written if first & (first - 1) else (root_hash(nodes[:first]), *written))
+        assert consistency_roots(first, second, path) == (root_hash(nodes[:first]), root_hash(nodes))
+
+
+@pytest.mark.parametrize("second", range(2, 12))
+def test_a_changed_consistency_path_leads_to_other_roots_or_to_none(second):
+    nodes = leaves(second)
+    for first in range(1, second):
+        path, roots = path_between(first, nodes), (root_hash(nodes[:first]), root_hash(nodes))
+        changed = [
+            path[:-1],
+            (*path, bytes(32)),
+            *((*path[:place], bytes(32), *path[place + 1 :]) for place in range(len(path))),
+        ]
+        for other in changed:
+            found = consistency_roots(first, second, other)
+            # a path that ends in the known root shows the one root of its beginning
+            assert found is None or found[1] != roots[1]
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 3), (3, 3), (4, 3), (-1, 3)])
+def test_consistency_of_sizes_that_make_no_sense(first, second):
+    assert consistency_roots(first, second, [bytes(32)]) is None
+    with pytest.raises(ValueError, match="smaller tree"):
+        consistency_path(first, second, lambda level, index: bytes(32))
+
+
+def test_an_empty_consistency_path_shows_nothing():
+    assert consistency_roots(1, 2, ()) is None
+
+
+@pytest.mark.parametrize("size", range(34))
+def test_a_frontier_grows_into_the_tree(size):
+    nodes = leaves(size)
+    at_once = grow_frontier((), 0, nodes)
+    one_by_one: tuple[bytes, ...] = ()
+    for place, leaf in enumerate(nodes):
+        one_by_one = grow_frontier(one_by_one, place, [leaf])
+    assert at_once == one_by_one
+    assert len(at_once) == size.bit_count()
+    assert frontier_root(at_once) == (root_hash(nodes) if nodes else hashlib.sha256(b"").digest())
+
+
+def test_a_frontier_of_another_size_is_a_mistake():
+    with pytest.raises(ValueError, match="no frontier"):
+        grow_frontier((bytes(32),), 3, [])
