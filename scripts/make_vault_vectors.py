@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 from strongroom.base import canonical
 from strongroom.crypto.hashing import sha256
 from strongroom.crypto.kdf import derive
+from strongroom.crypto.merkle import MerkleTree, consistency_path
 from strongroom.crypto.signatures import SigningKey
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY, stretch
 from strongroom.records.account_secret import AccountSecret
@@ -22,10 +24,14 @@ from strongroom.records.item import CustomField, Item, ItemType, PastValue, Uri,
 from strongroom.records.keys import AccountRootKey
 from strongroom.records.sealed_record import RecordPlace, Suite, padded_length
 from strongroom.sync.merge import merge
-from strongroom.vaultlog.chain import ChainState, authorise_device, extend, remove_device
+from strongroom.vaultlog.chain import ChainState, authorise_device, chain_leaf, extend, remove_device
 from strongroom.vaultlog.entry import Entry, RecordWritten, SignedEntry, Step
 from strongroom.vaultlog.head import SignedHead, head_code, sign_head
 from strongroom.vaultlog.proof import ProofKind, make_proof, verify_proof
+from strongroom.vaultlog.statement import state_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DIRECTORY = Path(__file__).parent.parent / "tests/vectors/strongroom"
 ROOT = AccountRootKey(bytes(range(32)))
@@ -175,6 +181,12 @@ def vault_log() -> object:
             later=head(branch_states[1], 1_790_000_000_010),
             entries=[branch[1].entry],
         ),
+        "fork shown by a path": make_proof(
+            ProofKind.FORK,
+            earlier=heads[2],
+            later=head(branch_states[1], 1_790_000_000_010),
+            path=consistency_path(3, 4, subtrees([*steps[:2], *branch])),
+        ),
         "tampered": make_proof(
             ProofKind.TAMPERED,
             earlier=None,
@@ -207,11 +219,14 @@ def vault_log() -> object:
                 "entry": step.to_bytes()[0].hex(),
                 "sealed": step.sealed.hex(),
                 "chain_hash": after.chain_hash.hex(),
+                "root": after.root.hex(),
                 "head": signed.hex(),
                 "head_code": head_code(SignedHead.from_bytes(signed).head),
             }
             for step, after, signed in zip(steps, states, heads, strict=True)
         ],
+        "path_from_2_to_3": [node.hex() for node in consistency_path(2, 3, subtrees(steps))],
+        "statement": state_view(heads[2], device_key=DEVICE, at_ms=1_790_000_000_020).hex(),
         "proofs": {
             name: {
                 "proof": proof.hex(),
@@ -268,6 +283,12 @@ def write(state: ChainState, version: int, title: str = "Post") -> Step:
         change=RecordWritten(record=RECORD, version=version, sealed_digest=sha256(sealed)),
     )
     return Step(entry=entry.signed_by(DEVICE), sealed=sealed)
+
+
+def subtrees(steps: list[Step]) -> Callable[[int, int], bytes]:
+    """Give the complete subtrees over the steps' chain hashes."""
+    leaves = [chain_leaf(step.entry.chain_hash) for step in steps]
+    return lambda level, index: MerkleTree(leaves[index << level : (index + 1) << level]).root
 
 
 def head(state: ChainState, time_ms: int) -> bytes:

@@ -17,7 +17,18 @@ from strongroom.store.sessions import ChannelSession
 __all__ = ["DirectStore"]
 
 _CALLS = frozenset(
-    {"register_start", "register_finish", "login_start", "login_finish", "prove_device", "fetch", "append"}
+    {
+        "register_start",
+        "register_finish",
+        "login_start",
+        "login_finish",
+        "prove_device",
+        "fetch",
+        "append",
+        "prove_history",
+        "publish_view",
+        "hand_back",
+    }
 )
 
 

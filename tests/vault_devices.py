@@ -59,6 +59,12 @@ class Device:
         state = SyncState.empty(deployment=DEPLOYMENT, vault=VAULT, account_key=ACCOUNT.public)
         self.disk: dict[tuple[str, bytes], bytes] = {("meta", b"sync"): state.to_bytes()}
         self.engine: SyncEngine | None = None
+        self.at_ms = 1_790_000_000_000
+
+    def version_of(self, record: bytes) -> int:
+        """What the local store would say."""
+        known = self.disk.get(("record", record))
+        return 0 if known is None else RecordState.from_bytes(known).base_version
 
     @property
     def state(self) -> SyncState:
@@ -99,7 +105,9 @@ class Device:
             dirty=[record for record in self.records.values() if record.dirty],
             device_key=self.key,
             vault_key=lambda epoch: ROOT.vault_key(VAULT, epoch=epoch),
+            version_of=self.version_of,
             epoch=FIRST_EPOCH,
+            at_ms=self.at_ms,
             account_key=self.account_key,
         )
         try:
@@ -122,13 +130,8 @@ class Device:
                 if done == crash_after:
                     raise Crashed
                 done += 1
+                event = self._carry_out(effect, store) or event
                 match effect:
-                    case effects.Apply(records=records, state=state):
-                        self.disk["meta", b"sync"] = state.to_bytes()
-                        for record in records:
-                            self.disk["record", record.record] = record.to_bytes()
-                    case effects.Fetch(after_length=after, head=head):
-                        event = effects.Page(**dict(zip(("head", "steps"), store.fetch(after, head), strict=True)))
                     case effects.Append(expected_length=length, expected_hash=digest, steps=steps):
                         if while_appending is not None:
                             while_appending()
@@ -141,6 +144,24 @@ class Device:
                             raise Crashed
                     case effects.Finished(summary=summary):
                         return summary
+
+    def _carry_out(self, effect: effects.Effect, store: MemoryStore) -> effects.Event | None:
+        """Do what needs no interruption: give the answer, if there is one."""
+        match effect:
+            case effects.Apply(records=records, state=state, first=first, steps=steps):
+                self.disk["meta", b"sync"] = state.to_bytes()
+                for record in records:
+                    self.disk["record", record.record] = record.to_bytes()
+                for index, step in enumerate(steps, start=first):
+                    self.disk["entry", index.to_bytes(8, "big")] = b"".join(step)
+            case effects.Fetch(after_length=after, statement=statement):
+                answer = store.fetch(after, statement)
+                return effects.Page(**dict(zip(("head", "steps", "views"), answer, strict=True)))
+            case effects.Prove(size=size, lengths=lengths):
+                return effects.Proven(paths=store.prove(size, lengths))
+            case effects.Publish(statement=statement):
+                store.publish(statement)
+        return None
 
 
 def settle(store: MemoryStore, *devices: Device) -> None:

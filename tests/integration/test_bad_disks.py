@@ -307,7 +307,7 @@ def test_a_database_put_back_to_an_older_copy_is_caught_with_a_proof(tmp_path: P
     assert list(deployment.data.glob("store.db-*")) == []  # one file is all of it after a stop in order
     deployment.database.write_bytes(older)
     with deployment.running() as store:
-        expect(world.run("sync"), 4, "rollback", "the proof is kept in", "do not go on with this store")
+        expect(world.run("sync"), 4, "rollback", "the proof is kept in", "`strongroom sync --repair` makes it good")
         (proof,) = (world.home / "proofs").iterdir()
         verdict = verify_proof(proof.read_bytes())
         assert (verdict.kind, verdict.conclusive) == (ProofKind.ROLLBACK, True)
@@ -318,6 +318,17 @@ def test_a_database_put_back_to_an_older_copy_is_caught_with_a_proof(tmp_path: P
         # the device keeps what it has, and goes on without the store
         assert world.titles() == ["kept", "later"]
         assert "seen more of its vault" in store.log
+        # the proof convinces by itself, and what was lost can be handed back: an outage, not a loss
+        shown = strongroom("proof", "verify", proof)
+        assert shown.code == 0
+        assert "proven by the store's own signatures" in shown.out
+        repaired = world.run("sync", "--repair")
+        assert repaired.code == 0
+        assert "handed back: 1 entry that the store had signed for and lost" in repaired.out
+        kit = world.home / "recovery-kit.txt"
+        assert world.login("me@example.com", tmp_path / "fresh", kit).code == 0
+        assert world.run("sync", "--json").json["pulled"] == 0
+        assert world.run("head", "--json").json["entries"] == 3 + 1  # and the new device
 
 
 def test_a_store_without_deployment_platform_or_port_does_not_start(stopped: World, tmp_path: Path) -> None:

@@ -165,10 +165,13 @@ def test_import_twice_sync_and_the_same_head_on_two_devices(story: Story) -> Non
     first, second = story.json("head"), story.json("head", home=story.b)
     assert first["code"] == second["code"]
     assert (first["pending"], first["entries"], first["chain"]) == (0, second["entries"], second["chain"])
-    code, rest = story.ok("head").splitlines()
+    code, rest, sister = story.ok("head").splitlines()
     assert re.fullmatch(r"(\d{4} ){7}\d{4}", code)
     assert code == first["code"]
-    assert re.fullmatch(r"\d+ entries, signed by the store [-0-9]+ [:0-9]+ UTC, 0 changes not sent yet", rest)
+    assert re.fullmatch(r"\d+ entries, signed by the store at [-0-9]+T[:0-9]+Z, 0 changes not sent yet", rest)
+    assert re.fullmatch(rf"device [0-9a-f]{{8}} has seen {first['entries']} entries at [-0-9]+T[:0-9]+Z", sister)
+    [device] = first["devices"]
+    assert device["entries"] == second["entries"]
 
     def by_id(home: Path) -> list[str]:
         return sorted(entry["id"] for entry in story.json("list", home=home))

@@ -45,6 +45,8 @@ __all__ = [
     "TenantUnknown",
     "TooManyGuesses",
     "Unavailable",
+    "VaultBehind",
+    "WithheldDetected",
 ]
 
 
@@ -163,6 +165,12 @@ class ForkDetected(Misbehaviour):
     code = "fork"
 
 
+class WithheldDetected(Misbehaviour):
+    """The store keeps to itself what it had shown before, or what another device of the vault has seen."""
+
+    code = "withheld"
+
+
 class RecordTampered(Misbehaviour):
     """An entry or a sealed record that no device of this account made in this place."""
 
@@ -279,6 +287,12 @@ class Contended(StorageUnavailable):
     """The database undid a transaction for the sake of another one; the same can be tried again at once."""
 
     code = "contended"
+
+
+class VaultBehind(Unavailable):
+    """The store lost entries of this vault that it had signed for, and takes no new ones until it has them back."""
+
+    code = "vault-behind"
 
 
 class ChannelRefused(Unavailable):

@@ -22,6 +22,7 @@ from strongroom.cli import (
     notice,
     platform,
     policy,
+    proof,
     register,
     remove,
     serve,
@@ -71,6 +72,7 @@ app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)
+app.add_typer(proof.app, name="proof", rich_help_panel=_TRUST)
 
 
 def application(arguments: list[str], **settings: Any) -> Any:

@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from strongroom.base.errors import Misbehaviour, Misconfigured
+from strongroom.base.errors import Misbehaviour, Misconfigured, RollbackDetected
 from strongroom.cli.output import note
 from strongroom.cli.wanted import open_store
 from strongroom.client.driver import sync_device
 from strongroom.client.profile import ProfileState
+from strongroom.client.repair import hand_back
 from strongroom.storage.files import make_private_directory, write_private_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strongroom.client.api import StoreApi
     from strongroom.client.device import Device
+    from strongroom.client.repair import Repaired
     from strongroom.sync.effects import Summary
 
-__all__ = ["sync_and_keep_proof"]
+__all__ = ["repair_and_keep_proof", "sync_and_keep_proof"]
 
 
 def sync_and_keep_proof(device: Device) -> Summary:
     """Sync; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
+    with _store_of(device) as store:
+        return sync_device(device, store)
+
+
+def repair_and_keep_proof(device: Device) -> Repaired:
+    """Hand back what the store has lost; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
+    with _store_of(device) as store:
+        return hand_back(device, store)
+
+
+@contextmanager
+def _store_of(device: Device) -> Iterator[StoreApi]:
     if device.profile.state is ProfileState.JOINING:
         raise Misconfigured("this device's login was not finished", hint="run `strongroom login` again")
     store = open_store(device.profile.trust, device.home)
     try:
-        return sync_device(device, store)
+        yield store
     except Misbehaviour as error:
         if error.proof:
             folder = device.home / "proofs"
             make_private_directory(folder)
             path = folder / f"{error.code}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.cbor"
             write_private_file(path, error.proof)
-            note(f"the proof is kept in {path}")
-        error.hint = error.hint or "do not go on with this store; ask its operator, and show the proof"
+            note(f"the proof is kept in {path}; `strongroom proof verify` shows it")
+        error.hint = error.hint or _HINTS.get(type(error), _STOP)
         raise
     finally:
         store.close()
+
+
+_STOP: Final = "do not go on with this store; ask its operator, and show the proof"
+_HINTS: Final[dict[type[Misbehaviour], str]] = {
+    RollbackDetected: "ask the operator; if an older database was put back, `strongroom sync --repair` makes it good",
+}

@@ -24,6 +24,7 @@ from strongroom.base.errors import (
     TenantUnknown,
     TooManyGuesses,
     Unavailable,
+    VaultBehind,
 )
 from strongroom.formats import store_api as api
 
@@ -61,6 +62,7 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
         TenantUnknown,
         TooManyGuesses,
         Unavailable,
+        VaultBehind,
     )
 }
 
@@ -112,6 +114,18 @@ class StoreApi:
     def append(self, body: api.Append) -> api.Appended:
         """Append entries; ``HeadMoved`` when the head is no longer the expected one."""
         return self._call("/v1/vault/append", body, api.Appended)
+
+    def prove_history(self, body: api.ProveHistory) -> api.HistoryProven:
+        """Ask for consistency paths."""
+        return self._call("/v1/vault/prove", body, api.HistoryProven)
+
+    def publish_view(self, body: api.PublishView) -> api.ViewKept:
+        """Give the store this device's new statement."""
+        return self._call("/v1/vault/view", body, api.ViewKept)
+
+    def hand_back(self, body: api.HandBack) -> api.Appended:
+        """Give the store entries back that it has lost."""
+        return self._call("/v1/vault/hand-back", body, api.Appended)
 
     def _call(self, path: str, body: api.Body, answer: type[T]) -> T:
         response = self._http.post(path, content=api.encode(body), headers={"content-type": "application/json"})

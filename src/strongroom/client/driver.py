@@ -6,9 +6,18 @@ leaves a state from which the next sync goes on (docs/spec/sync.md).
 
 from __future__ import annotations
 
+import functools
+import time
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from strongroom.base.errors import Conflict, Malformed, Misconfigured, NotAuthorised, StoreUnreachable
+from strongroom.base.errors import (
+    Conflict,
+    Malformed,
+    Misconfigured,
+    NotAuthorised,
+    StoreUnreachable,
+    Unavailable,
+)
 from strongroom.client.account import mark_ready, prove_device
 from strongroom.client.profile import ProfileState
 from strongroom.client.vault import LocalVault
@@ -17,11 +26,13 @@ from strongroom.records.keys import FIRST_EPOCH
 from strongroom.sync import effects
 from strongroom.sync.engine import SyncEngine
 from strongroom.sync.model import SyncState
+from strongroom.transport.clock import SystemClock
 from strongroom.vaultlog.head import SignedHead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from strongroom.base.clock import Clock
     from strongroom.client.api import StoreApi
     from strongroom.client.device import Device
 
@@ -32,26 +43,42 @@ T = TypeVar("T")
 
 
 def sync_device(
-    device: Device, store: StoreApi, *, progress: Callable[[int, int], None] = lambda done, total: None
+    device: Device,
+    store: StoreApi,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    clock: Clock | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> effects.Summary:
     """Bring the device and the store into step, in both directions.
 
     Raises ``RollbackDetected``, ``ForkDetected`` or ``RecordTampered``, with a proof, when the store contradicts what
-    it signed: nothing of that answer is applied. ``progress`` is told how many entries of how many were read.
+    it signed: nothing of that answer is applied. ``progress`` is told how many entries of how many were read, and
+    ``pause`` waits a number of seconds before a store that lags is asked again.
     """
-    return _Driver(device, store, progress).run()
+    return _Driver(device, store, progress, clock or SystemClock(), pause).run()
 
 
 class _Driver:
-    def __init__(self, device: Device, store: StoreApi, progress: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        store: StoreApi,
+        progress: Callable[[int, int], None],
+        clock: Clock,
+        pause: Callable[[float], None],
+    ) -> None:
         self._device = device
         self._store = store
         self._progress = progress
+        self._clock = clock
+        self._pause = pause
         self._vault = LocalVault(device.store)
         self._proven: bytes | None = None
         state = self._vault.sync_state()
         member = state is not None and device.device_key.public in state.view.chain.members
-        self._joining = device.profile.state is ProfileState.JOINING and not member
+        self._to_mark = device.profile.state is ProfileState.JOINING
+        self._joining = self._to_mark and not member
 
     def run(self) -> effects.Summary:
         if self._device.profile.state is ProfileState.REGISTERING:
@@ -64,9 +91,13 @@ class _Driver:
             for effect in waiting:
                 match effect:
                     case effects.Apply():
-                        self._vault.apply(effect.records, effect.state)
+                        self._vault.apply(effect)
                     case effects.Fetch():
                         event = self._fetch(effect)
+                    case effects.Prove():
+                        event = self._ask_proofs(effect)
+                    case effects.Publish():
+                        self._publish(effect)
                     case effects.Append():
                         event = self._append(effect)
                     case effects.Finished():
@@ -94,15 +125,40 @@ class _Driver:
             dirty=self._vault.pending(),
             device_key=device.device_key,
             vault_key=lambda epoch: device.root_key.vault_key(profile.vault_id, epoch=epoch),
+            version_of=self._vault.version_of,
             epoch=FIRST_EPOCH,
+            at_ms=int(self._clock.now().timestamp() * 1000),
             account_key=account_key,
         )
 
     def _fetch(self, effect: effects.Fetch) -> effects.Event:
-        body = api.FetchPage(after=effect.after_length, limit=_PAGE, view=effect.head or b"")
+        if effect.pause_ms:
+            self._pause(effect.pause_ms / 1000)
+        body = api.FetchPage(after=effect.after_length, limit=_PAGE, view=effect.statement or b"")
         page = self._authorised(lambda: self._store.fetch(body))
         self._progress(effect.after_length + len(page.entries), SignedHead.from_bytes(page.head).head.length)
-        return effects.Page(head=page.head, steps=tuple((pair.entry, pair.sealed) for pair in page.entries))
+        return effects.Page(
+            head=page.head,
+            steps=tuple((pair.entry, pair.sealed) for pair in page.entries),
+            views=tuple(page.views),
+        )
+
+    def _ask_proofs(self, effect: effects.Prove) -> effects.Event:
+        paths: dict[int, tuple[bytes, ...]] = {}
+        for start in range(0, len(effect.lengths), api.MAX_LENGTHS_PER_PROOF):
+            lengths = effect.lengths[start : start + api.MAX_LENGTHS_PER_PROOF]
+            body = api.ProveHistory(size=effect.size, lengths=list(lengths))
+            answer = self._authorised(functools.partial(self._store.prove_history, body))
+            paths.update(zip(lengths, map(tuple, answer.paths), strict=False))
+        return effects.Proven(paths=paths)
+
+    def _publish(self, effect: effects.Publish) -> None:
+        self._joined()  # everything is applied: from here on this device speaks for itself
+        try:
+            self._authorised(lambda: self._store.publish_view(api.PublishView(view=effect.statement)))
+        except Unavailable:
+            # everything is in step already; the next sync shows the same statement again
+            return
 
     def _append(self, effect: effects.Append) -> effects.Event:
         body = api.Append(
@@ -139,6 +195,7 @@ class _Driver:
             self._proven = prove_device(self._store, self._device)
 
     def _joined(self) -> None:
-        if self._device.profile.state is ProfileState.JOINING:
-            prove_device(self._store, self._device)
+        if self._to_mark:
+            self._proven = prove_device(self._store, self._device)
             mark_ready(self._device)
+            self._joining = self._to_mark = False

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from strongroom.base.errors import Misconfigured, StorageUnavailable
+from strongroom.base import canonical
+from strongroom.base.errors import Malformed, Misconfigured, StorageUnavailable
+from strongroom.formats.store_api import MAX_SEALED_BYTES
 from strongroom.records.keys import new_record_id
 from strongroom.sync.model import RecordState, SyncState
+from strongroom.vaultlog.entry import MAX_ENTRY_BYTES, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from strongroom.client.ports import LocalStore
     from strongroom.records.item import Item
+    from strongroom.sync.effects import Apply
 
 __all__ = ["LocalVault", "NoSuchItem", "VaultItem"]
 
@@ -21,6 +25,10 @@ _RECORDS: Final = "record"
 _PENDING: Final = "pending"  # marks the records that a sync has to look at, so that it need not read all of them
 _META: Final = "meta"
 _SYNC_STATE: Final = b"sync state"
+_ENTRIES: Final = "entry"  # the vault's log as it was verified, by index: what can be handed back to the store
+
+
+_MAX_ENTRY_ROW: Final = MAX_SEALED_BYTES + MAX_ENTRY_BYTES + 64
 
 
 class NoSuchItem(Misconfigured):
@@ -116,12 +124,29 @@ class LocalVault:
         encoded = self._store.get(_META, _SYNC_STATE)
         return None if encoded is None else SyncState.from_bytes(encoded)
 
-    def apply(self, records: Iterable[RecordState], state: SyncState) -> None:
+    def version_of(self, record: bytes) -> int:
+        """Give the version of a record that this device last read from the log, 0 for none."""
+        encoded = self._store.get(_RECORDS, record)
+        return 0 if encoded is None else RecordState.from_bytes(encoded).base_version
+
+    def apply(self, change: Apply) -> None:
         """Write what a sync brought, all or none. A crash before leaves the old state, one after it the new."""
         with self._store.transaction():
-            for record in records:
+            for record in change.records:
                 self._put(record)
-            self._store.put(_META, _SYNC_STATE, state.to_bytes())
+            for index, (entry, sealed) in enumerate(change.steps, start=change.first):
+                self._store.put(_ENTRIES, _index(index), canonical.encode([entry, sealed]))
+            self._store.put(_META, _SYNC_STATE, change.state.to_bytes())
+
+    def log(self) -> list[Step]:
+        """Give the vault's log as this device verified it, from its beginning on."""
+        steps = []
+        for place, (key, encoded) in enumerate(self._store.items(_ENTRIES)):
+            if key != _index(place):
+                raise StorageUnavailable("the local database misses an entry of the vault's log")
+            entry, sealed = _pair(encoded)
+            steps.append(Step.from_bytes(entry, sealed))
+        return steps
 
     def _states(self) -> Iterator[RecordState]:
         for _, encoded in self._store.items(_RECORDS):
@@ -139,6 +164,18 @@ class LocalVault:
             self._store.put(_PENDING, state.record, b"")
         else:
             self._store.delete(_PENDING, state.record)
+
+
+def _index(index: int) -> bytes:
+    return index.to_bytes(8, "big")
+
+
+def _pair(encoded: bytes) -> tuple[bytes, bytes]:
+    match canonical.decode(encoded, path="kept entry", error=Malformed, max_bytes=_MAX_ENTRY_ROW):
+        case [bytes() as entry, bytes() as sealed]:
+            return entry, sealed
+        case _:
+            raise StorageUnavailable("the local database holds something else than an entry")
 
 
 def _searched(item: Item) -> str:

@@ -16,7 +16,9 @@ __all__ = [
     "DEVICE_PROOF_LABEL",
     "MAX_ENTRIES_PER_APPEND",
     "MAX_ENTRIES_PER_PAGE",
+    "MAX_LENGTHS_PER_PROOF",
     "MAX_SEALED_BYTES",
+    "MAX_VIEWS",
     "TENANT_BYTES",
     "TENANT_HEADER",
     "AccountView",
@@ -28,13 +30,18 @@ __all__ = [
     "EntryPair",
     "ErrorBody",
     "FetchPage",
+    "HandBack",
+    "HistoryProven",
     "LoginFinish",
     "LoginStart",
     "LoginStarted",
     "Page",
+    "ProveHistory",
+    "PublishView",
     "RegisterFinish",
     "RegisterStart",
     "RegisterStarted",
+    "ViewKept",
     "decode",
     "device_proof",
     "encode",
@@ -51,6 +58,8 @@ TENANT_HEADER: Final = "strongroom-tenant"
 MAX_ENTRIES_PER_APPEND: Final = 256
 MAX_ENTRIES_PER_PAGE: Final = 1024
 MAX_SEALED_BYTES: Final = 1024 * 1024
+MAX_LENGTHS_PER_PROOF: Final = 64
+MAX_VIEWS: Final = 1000
 
 Username = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Id16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
@@ -60,6 +69,7 @@ Small = Annotated[bytes, msgspec.Meta(max_length=2048)]
 EntryBytes = Annotated[bytes, msgspec.Meta(max_length=1024)]
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
 Length = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+Path = Annotated[list[Key32], msgspec.Meta(max_length=128)]
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,7 +160,7 @@ class DeviceProven(Body, frozen=True):
 class FetchPage(Body, frozen=True):
     """``POST /v1/vault/fetch``: the entries from index ``after`` on, at most ``limit``.
 
-    ``view`` is the last signed head that the device has verified, or empty.
+    ``view`` is the device's last signed statement (docs/spec/vault-log.md section 6), or empty.
     """
 
     after: Length
@@ -159,10 +169,53 @@ class FetchPage(Body, frozen=True):
 
 
 class Page(Body, frozen=True):
-    """Its answer: the signed head of now, and entries in order. There may be more than fit."""
+    """Its answer: the signed head of now, and entries in order. There may be more than fit.
+
+    ``views`` are the signed statements of the vault's devices; they come with the page that reaches the head.
+    """
 
     head: Small
     entries: Annotated[list[EntryPair], msgspec.Meta(max_length=MAX_ENTRIES_PER_PAGE)]
+    views: Annotated[list[Small], msgspec.Meta(max_length=MAX_VIEWS)] = []
+
+
+class ProveHistory(Body, frozen=True):
+    """``POST /v1/vault/prove``: show that the first ``lengths`` entries each begin the first ``size``."""
+
+    size: Length
+    lengths: Annotated[list[Length], msgspec.Meta(min_length=1, max_length=MAX_LENGTHS_PER_PROOF)]
+
+
+class HistoryProven(Body, frozen=True):
+    """Its answer: a consistency path for each length, in their order."""
+
+    paths: Annotated[list[Path], msgspec.Meta(max_length=MAX_LENGTHS_PER_PROOF)]
+
+
+class PublishView(Body, frozen=True):
+    """``POST /v1/vault/view``: this device's newest signed statement, for its sisters."""
+
+    view: Small
+
+
+class ViewKept(Body, frozen=True):
+    """Its answer."""
+
+
+class HandBack(Body, frozen=True):
+    """``POST /v1/vault/hand-back``: entries that the store has lost, on exactly this length and chain hash.
+
+    ``target`` is the longest head that the store signed for this vault; ``path`` shows that the log with these
+    entries is the beginning of the target's, and is empty when it is the whole. ``views`` are statements of devices
+    that the store may have lost as well.
+    """
+
+    target: Small
+    expected_length: Length
+    expected_chain: Key32
+    entries: Annotated[list[EntryPair], msgspec.Meta(max_length=MAX_ENTRIES_PER_APPEND)]
+    path: Path
+    views: Annotated[list[Small], msgspec.Meta(max_length=MAX_VIEWS)] = []
 
 
 class Append(Body, frozen=True):

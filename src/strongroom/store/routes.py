@@ -25,6 +25,7 @@ from strongroom.base.errors import (
     TenantUnknown,
     TooManyGuesses,
     Unavailable,
+    VaultBehind,
 )
 from strongroom.formats import store_api as api
 from strongroom.store.accounts import AccountExists
@@ -154,6 +155,33 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.Appended,
         "Append entries to exactly this head, all or none",
         grade=Grade.ACCOUNT,
-        errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord),
+        errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord, VaultBehind),
+    ),
+    route(
+        "/v1/vault/prove",
+        StoreService.prove_history,
+        api.ProveHistory,
+        api.HistoryProven,
+        "Show that shorter logs are beginnings of a longer one",
+        grade=Grade.ACCOUNT,
+        errors=(MalformedEntry,),
+    ),
+    route(
+        "/v1/vault/view",
+        StoreService.publish_view,
+        api.PublishView,
+        api.ViewKept,
+        "Keep what this device states to have seen, for its sisters",
+        grade=Grade.DEVICE,
+        errors=(MalformedEntry,),
+    ),
+    route(
+        "/v1/vault/hand-back",
+        StoreService.hand_back,
+        api.HandBack,
+        api.Appended,
+        "Take back entries that this deployment had signed for and lost",
+        grade=Grade.DEVICE,
+        errors=(HeadMoved, Conflict, MalformedEntry),
     ),
 )

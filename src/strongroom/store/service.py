@@ -140,16 +140,53 @@ class StoreService:
         return api.DeviceProven(vault_id=vault_id)
 
     def fetch(self, session: ChannelSession, body: api.FetchPage) -> api.Page:
-        """Give a page of the vault's entries and the head of this moment."""
+        """Give a page of the vault's entries and the head of this moment, having noted what the device has seen."""
         identity = session.require()
+        if body.view:
+            self._note_view(identity, body.view)
         with self._storage.read() as transaction:
             page = self._vaults.page(
                 transaction, identity.vault_id, after=body.after, limit=body.limit, time_ms=self._time_ms()
             )
-        if body.after > page.length:
-            # the client will find out by the head; this line is for an operator who put an old database back
-            _log.warning("a device has seen more of its vault than this database holds")
-        return api.Page(head=page.head, entries=page.entries)
+        return api.Page(head=page.head, entries=page.entries, views=page.views)
+
+    def prove_history(self, session: ChannelSession, body: api.ProveHistory) -> api.HistoryProven:
+        """Show that shorter logs are beginnings of a longer one."""
+        identity = session.require()
+        with self._storage.read() as transaction:
+            paths = self._vaults.paths(transaction, identity.vault_id, size=body.size, lengths=body.lengths)
+        return api.HistoryProven(paths=paths)
+
+    def publish_view(self, session: ChannelSession, body: api.PublishView) -> api.ViewKept:
+        """Keep what the device states to have seen, for its sisters."""
+        self._note_view(session.require(), body.view)
+        return api.ViewKept()
+
+    def hand_back(self, session: ChannelSession, body: api.HandBack) -> api.Appended:
+        """Take back entries that this deployment had signed for and lost, and views along with them."""
+        identity = session.require()
+
+        def take_back(transaction: WriteTransaction) -> bytes:
+            head = self._vaults.hand_back(
+                transaction,
+                identity.vault_id,
+                target=body.target,
+                expected_length=body.expected_length,
+                expected_chain=body.expected_chain,
+                entries=body.entries,
+                path=body.path,
+                time_ms=self._time_ms(),
+            )
+            members = self._vaults.members(transaction, identity.vault_id)
+            for view in body.views:
+                signed = self._vaults.views.read(view, vault_id=identity.vault_id, devices=members)
+                self._vaults.note_view(transaction, signed)
+            return head
+
+        head = transact(self._storage, take_back)
+        # what was lost had been admitted once: it counts again, and is not refused
+        self._allowance.used(size=sum(map(size_of, body.entries)))
+        return api.Appended(head=head)
 
     def append(self, session: ChannelSession, body: api.Append) -> api.Appended:
         """Append entries durably, all or none. What is acknowledged is on disk."""
@@ -170,6 +207,16 @@ class StoreService:
         head = transact(self._storage, extend)
         self._allowance.used(size=size)
         return api.Appended(head=head)
+
+    def _note_view(self, identity: DeviceIdentity, view: bytes) -> None:
+        devices = () if identity.device_key is None else (identity.device_key,)
+        signed = self._vaults.views.read(view, vault_id=identity.vault_id, devices=devices)
+        with self._storage.read() as transaction:
+            if not self._vaults.views.is_news(transaction, signed):
+                return
+        if transact(self._storage, lambda transaction: self._vaults.note_view(transaction, signed)):
+            # the device finds out by the head; this line is for an operator who put an old database back
+            _log.warning("a device has seen more of its vault than this database holds")
 
     def _time_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)

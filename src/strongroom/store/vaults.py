@@ -18,14 +18,18 @@ from strongroom.base.errors import (
     Misbehaviour,
     NotAuthorised,
     StorageUnavailable,
+    VaultBehind,
 )
 from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import equal
+from strongroom.crypto.merkle import consistency_roots
 from strongroom.formats.store_api import EntryPair
+from strongroom.store.history import VaultHistory
 from strongroom.store.ports import Table
-from strongroom.vaultlog.chain import ChainState, extend
+from strongroom.store.views import DeviceViews
+from strongroom.vaultlog.chain import ChainState, chain_leaf, extend
 from strongroom.vaultlog.entry import DeviceAdded, Step
-from strongroom.vaultlog.head import sign_head
+from strongroom.vaultlog.head import SignedHead, sign_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from strongroom.store.ports import ReadTransaction, WriteTransaction
     from strongroom.store.sealing import SealedRows
     from strongroom.store.sessions import DeviceIdentity
+    from strongroom.vaultlog.head import Head
+    from strongroom.vaultlog.statement import SignedStatement
 
 __all__ = ["VaultNames", "VaultPage", "Vaults", "size_of"]
 
@@ -43,11 +49,33 @@ _PAGE_BYTES: Final = 4 * 1024 * 1024  # a page ends when its sealed records have
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultPage:
-    """Entries from a place on, the vault's length at the moment at which they were read, and the head of it."""
+    """Entries from a place on, the vault's length at the moment at which they were read, and the head of it.
+
+    ``views`` are the devices' statements if the entries reach the head, otherwise none.
+    """
 
     length: int
     head: bytes
     entries: list[EntryPair]
+    views: list[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Vault:
+    """A vault's row: where its chain ends, and the longest head that it lost, if it lost any."""
+
+    chain: ChainState
+    lost: bytes | None = None
+
+    def to_bytes(self) -> bytes:
+        return canonical.encode({"chain": self.chain.to_bytes(), "lost": self.lost})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> _Vault:
+        fields = Fields.decode(data, path="vault row", error=Malformed, max_bytes=_MAX_ROW_BYTES)
+        vault = cls(chain=ChainState.from_bytes(fields.byte_string("chain")), lost=fields.optional_byte_string("lost"))
+        fields.done()
+        return vault
 
 
 class VaultNames:
@@ -87,12 +115,14 @@ class Vaults:
         self._keys = keys
         self._epoch = epoch
         self._names = names
+        self._history = VaultHistory(rows, keys)
+        self.views = DeviceViews(rows, keys)
 
     def create(
         self, transaction: WriteTransaction, *, vault_id: bytes, account_key: bytes, first: EntryPair, time_ms: int
     ) -> bytes:
         """Make a vault whose first entry admits its first device; returns the signed head."""
-        genesis = ChainState.genesis(vault=vault_id, account_key=account_key, with_versions=False)
+        genesis = ChainState.genesis(vault=vault_id, account_key=account_key)
         step = Step.from_bytes(first.entry, first.sealed)
         if not isinstance(step.entry.entry.change, DeviceAdded):
             raise MalformedEntry("a vault begins with its first device", path="first")
@@ -100,7 +130,7 @@ class Vaults:
         try:
             if self._names is not None:
                 self._names.take(transaction, vault_id)
-            self._rows.insert(transaction, Table.VAULTS, self._vault_key(vault_id), state.to_bytes())
+            self._rows.insert(transaction, Table.VAULTS, self._vault_key(vault_id), _Vault(chain=state).to_bytes())
         except Conflict:
             raise Conflict("a vault of this identifier exists") from None
         self._rows.insert(transaction, Table.ENTRIES, self._entry_key(vault_id, 0), _encode(first))
@@ -121,26 +151,84 @@ class Vaults:
         Records are written by a proven device, as itself. An account proven by its password alone may admit devices,
         and append what a device wrote that these very entries admit.
         """
-        version, state = self._load(transaction, identity.vault_id)
-        if state.length != expected_length or not equal(state.chain_hash, expected_chain):
-            raise HeadMoved(f"the vault has {state.length} entries; these extend {expected_length}")
-        steps = [Step.from_bytes(pair.entry, pair.sealed) for pair in entries]
+        version, vault = self._load(transaction, identity.vault_id)
+        if vault.lost is not None:
+            raise VaultBehind(
+                "the store has lost entries of this vault that it had signed for",
+                hint="a device that has them hands them back with `strongroom sync --repair`",
+            )
+        steps = _expected(vault.chain, expected_length, expected_chain, entries)
         _check_authors(steps, identity)
-        extended = _extend(state, steps)
-        for index, pair in enumerate(entries, start=state.length):
-            self._rows.insert(transaction, Table.ENTRIES, self._entry_key(identity.vault_id, index), _encode(pair))
-        self._rows.replace(
-            transaction,
-            Table.VAULTS,
-            self._vault_key(identity.vault_id),
-            expected_version=version,
-            value=extended.to_bytes(),
-        )
+        extended = _extend(vault.chain, steps)
+        self._write(transaction, version, vault.chain, _Vault(chain=extended), entries)
         return self._sign(extended, time_ms)
+
+    def hand_back(
+        self,
+        transaction: WriteTransaction,
+        vault_id: bytes,
+        *,
+        target: bytes,
+        expected_length: int,
+        expected_chain: bytes,
+        entries: Sequence[EntryPair],
+        path: Sequence[bytes],
+        time_ms: int,
+    ) -> bytes:
+        """Take entries back that this deployment had signed for and lost; returns the signed head.
+
+        Whoever brings them has no say in it: they are taken because the result is the beginning of the log that
+        ``target``, a head of ours, stands for, and nothing else is taken. ``Conflict`` when that is not shown.
+        """
+        version, vault = self._load(transaction, vault_id)
+        steps = _expected(vault.chain, expected_length, expected_chain, entries)
+        head = self._own_head(target, vault_id)
+        if head is None:
+            raise Conflict("that head is none of this deployment's")
+        extended = _extend(vault.chain, steps)
+        if not _begins(extended, head, path):
+            raise Conflict("these entries are not on the history of that head")
+        lost = target if head.length > self._lost_length(vault) else vault.lost
+        after = _Vault(chain=extended, lost=lost)
+        if extended.length >= self._lost_length(after):
+            after = _Vault(chain=extended)
+        self._write(transaction, version, vault.chain, after, entries)
+        return self._sign(extended, time_ms)
+
+    def note_view(self, transaction: WriteTransaction, signed: SignedStatement) -> bool:
+        """Keep a device's statement; tell whether it shows that this database has lost entries of the vault.
+
+        Then the vault takes no new entries until it has the lost ones back: what would be appended now would be a
+        second history beside the one that the store signed for.
+        """
+        self.views.keep(transaction, signed)
+        version, vault = self._load(transaction, signed.head.vault)
+        head = self._own_head(signed.statement.head, signed.head.vault)
+        if head is None or head.length <= max(vault.chain.length, self._lost_length(vault)):
+            return False
+        marked = _Vault(chain=vault.chain, lost=signed.statement.head)
+        self._replace(transaction, version, marked)
+        return True
+
+    def paths(
+        self, transaction: ReadTransaction, vault_id: bytes, *, size: int, lengths: Sequence[int]
+    ) -> list[list[bytes]]:
+        """Give the consistency paths from each length to ``size``, which the vault has at least."""
+        chain = self._load(transaction, vault_id)[1].chain
+        if size > chain.length or any(not 0 < length < size for length in lengths):
+            raise MalformedEntry("a path leads from a shorter log to a longer one that is there", path="lengths")
+
+        def leaves_of(start: int, end: int) -> list[bytes]:
+            return self._leaves(transaction, vault_id, start, end)
+
+        return [
+            list(self._history.path(transaction, vault_id, first=length, second=size, leaves_of=leaves_of))
+            for length in lengths
+        ]
 
     def page(self, transaction: ReadTransaction, vault_id: bytes, *, after: int, limit: int, time_ms: int) -> VaultPage:
         """Read at most ``limit`` entries from index ``after`` on. A client that is ahead gets none, and the head."""
-        _, state = self._load(transaction, vault_id)
+        state = self._load(transaction, vault_id)[1].chain
         keys = [self._entry_key(vault_id, index) for index in range(after, min(after + limit, state.length))]
         entries: list[EntryPair] = []
         size = 0
@@ -150,24 +238,69 @@ class Vaults:
             if entries and size > _PAGE_BYTES:
                 break
             entries.append(pair)
-        return VaultPage(length=state.length, head=self._sign(state, time_ms), entries=entries)
+        complete = after + len(entries) >= state.length
+        views = self.views.of(transaction, vault_id, state.members) if complete else []
+        return VaultPage(length=state.length, head=self._sign(state, time_ms), entries=entries, views=views)
 
     def is_member(self, transaction: ReadTransaction, vault_id: bytes, device_key: bytes) -> bool:
         """Tell whether a device belongs to a vault."""
-        return device_key in self._load(transaction, vault_id)[1].members
+        return device_key in self.members(transaction, vault_id)
 
     def stored_bytes(self, transaction: ReadTransaction, vault_id: bytes) -> int:
         """Count what a vault's entries and sealed records take, by reading them."""
-        _, state = self._load(transaction, vault_id)
-        keys = [self._entry_key(vault_id, index) for index in range(state.length)]
+        length = self._load(transaction, vault_id)[1].chain.length
+        keys = [self._entry_key(vault_id, index) for index in range(length)]
         return sum(size_of(_decode(row.value)) for row in self._rows.get_each(transaction, Table.ENTRIES, keys))
 
-    def _load(self, transaction: ReadTransaction, vault_id: bytes) -> tuple[int, ChainState]:
+    def members(self, transaction: ReadTransaction, vault_id: bytes) -> frozenset[bytes]:
+        """Give the keys of a vault's devices."""
+        return self._load(transaction, vault_id)[1].chain.members
+
+    def _write(
+        self,
+        transaction: WriteTransaction,
+        version: int,
+        before: ChainState,
+        vault: _Vault,
+        entries: Sequence[EntryPair],
+    ) -> None:
+        vault_id = vault.chain.vault
+        for index, pair in enumerate(entries, start=before.length):
+            self._rows.insert(transaction, Table.ENTRIES, self._entry_key(vault_id, index), _encode(pair))
+        self._history.grow(
+            transaction,
+            vault_id,
+            before=before.length,
+            after=vault.chain.length,
+            leaves_of=lambda start, end: self._leaves(transaction, vault_id, start, end),
+        )
+        self._replace(transaction, version, vault)
+
+    def _replace(self, transaction: WriteTransaction, version: int, vault: _Vault) -> None:
+        key = self._vault_key(vault.chain.vault)
+        self._rows.replace(transaction, Table.VAULTS, key, expected_version=version, value=vault.to_bytes())
+
+    def _leaves(self, transaction: ReadTransaction, vault_id: bytes, start: int, end: int) -> list[bytes]:
+        keys = [self._entry_key(vault_id, index) for index in range(start, end)]
+        rows = self._rows.get_each(transaction, Table.ENTRIES, keys)
+        return [chain_leaf(Step.from_bytes(_decode(row.value).entry, b"").entry.chain_hash) for row in rows]
+
+    def _own_head(self, signed: bytes, vault_id: bytes) -> Head | None:
+        """Give the head in ``signed`` if this deployment signed it for this vault."""
+        parsed = SignedHead.from_bytes(signed)
+        own = parsed.head.head_key == self._keys.head.public and parsed.head.vault == vault_id
+        return parsed.head if own and parsed.is_authentic() else None
+
+    @staticmethod
+    def _lost_length(vault: _Vault) -> int:
+        return 0 if vault.lost is None else SignedHead.from_bytes(vault.lost).head.length
+
+    def _load(self, transaction: ReadTransaction, vault_id: bytes) -> tuple[int, _Vault]:
         row = self._rows.get(transaction, Table.VAULTS, self._vault_key(vault_id))
         if row is None:
             raise StorageUnavailable("a vault that must exist is missing from the database")
         try:
-            return row.version, ChainState.from_bytes(row.value)
+            return row.version, _Vault.from_bytes(row.value)
         except Malformed as cause:
             raise StorageUnavailable("a vault's row holds something else than a vault") from cause
 
@@ -188,6 +321,21 @@ def _vault_key(keys: StoreKeys, vault_id: bytes) -> bytes:
 def size_of(pair: EntryPair) -> int:
     """Give the bytes that an entry and its sealed record count for."""
     return len(pair.entry) + len(pair.sealed)
+
+
+def _expected(state: ChainState, length: int, chain_hash: bytes, entries: Sequence[EntryPair]) -> list[Step]:
+    """Parse entries that extend exactly this state, or raise ``HeadMoved``."""
+    if state.length != length or not equal(state.chain_hash, chain_hash):
+        raise HeadMoved(f"the vault has {state.length} entries; these extend {length}")
+    return [Step.from_bytes(pair.entry, pair.sealed) for pair in entries]
+
+
+def _begins(state: ChainState, head: Head, path: Sequence[bytes]) -> bool:
+    """Tell whether a log is the beginning of the one that a head stands for."""
+    if state.length == head.length:
+        return (state.chain_hash, state.root) == (head.chain_hash, head.root)
+    roots = consistency_roots(state.length, head.length, path)
+    return roots == (state.root, head.root)
 
 
 def _check_authors(steps: Sequence[Step], identity: DeviceIdentity) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from strongroom.sync.model import RecordState, SyncState
 
 __all__ = [
@@ -19,6 +21,9 @@ __all__ = [
     "Fetch",
     "Finished",
     "Page",
+    "Prove",
+    "Proven",
+    "Publish",
     "Started",
     "Summary",
 ]
@@ -31,10 +36,21 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Page:
-    """The answer to ``Fetch``: a head signed now, and the next (entry, sealed record) pairs of the log."""
+    """The answer to ``Fetch``: a head signed now, and the next (entry, sealed record) pairs of the log.
+
+    ``views`` are the other devices' signed statements; they come with the page that reaches the head.
+    """
 
     head: bytes
     steps: tuple[tuple[bytes, bytes], ...]
+    views: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """The answer to ``Prove``: a consistency path for each length that was asked for."""
+
+    paths: Mapping[int, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -54,23 +70,49 @@ class Failed:
     """The last effect could not be carried out, or whether it was is unknown."""
 
 
-Event = Started | Page | Appended | Conflicted | Failed
+Event = Started | Page | Proven | Appended | Conflicted | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """Ask the store for the log after ``after_length`` entries, showing it the last signed head that was reached."""
+    """Ask the store for the log after ``after_length`` entries, showing it this device's last signed statement.
+
+    ``pause_ms`` is how long to wait before: more than 0 when the last answer was behind what is known, which an
+    instance that lags puts right by itself.
+    """
 
     after_length: int
-    head: bytes | None
+    statement: bytes | None
+    pause_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prove:
+    """Ask the store to show that the first ``lengths`` entries each are the beginning of the first ``size``."""
+
+    size: int
+    lengths: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Apply:
-    """Write these states in one transaction, and carry out nothing that follows before that is durable."""
+    """Write these states in one transaction, and carry out nothing that follows before that is durable.
+
+    ``steps`` are verified (entry, sealed record) pairs from index ``first`` on. A device that keeps them can hand them
+    back to a store that lost them.
+    """
 
     records: tuple[RecordState, ...]
     state: SyncState
+    first: int = 0
+    steps: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Publish:
+    """Give the store this device's new statement. There is no answer to wait for; the next ``Fetch`` shows it again."""
+
+    statement: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -103,4 +145,4 @@ class Finished:
     summary: Summary
 
 
-Effect = Fetch | Apply | Append | Finished
+Effect = Fetch | Prove | Apply | Append | Publish | Finished

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from strongroom.base.errors import HeadMoved, Misconfigured, NotAuthorised, StoreUnreachable
+from strongroom.base.errors import (
+    HeadMoved,
+    Misconfigured,
+    NotAuthorised,
+    RollbackDetected,
+    StoreUnreachable,
+    WithheldDetected,
+)
 from strongroom.crypto.hashing import equal, sha256
 from strongroom.records.sealed_record import RecordPlace, open_record, seal_record
 from strongroom.sync.effects import (
@@ -25,6 +32,9 @@ from strongroom.sync.effects import (
     Fetch,
     Finished,
     Page,
+    Prove,
+    Proven,
+    Publish,
     Started,
     Summary,
 )
@@ -33,6 +43,8 @@ from strongroom.sync.model import RecordState
 from strongroom.vaultlog.chain import authorise_device
 from strongroom.vaultlog.entry import Entry, RecordWritten, Step
 from strongroom.vaultlog.head import verify_head
+from strongroom.vaultlog.sisters import hold_against, judge_sisters, known_sisters
+from strongroom.vaultlog.statement import SignedStatement, state_view
 from strongroom.vaultlog.view import advance
 
 if TYPE_CHECKING:
@@ -41,13 +53,18 @@ if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
     from strongroom.records.keys import VaultKey
     from strongroom.sync.model import SyncState
+    from strongroom.vaultlog.head import VerifiedHead
+    from strongroom.vaultlog.sisters import SisterNews
     from strongroom.verifier.binding import AttestedPeer
 
-__all__ = ["MAX_ATTEMPTS", "MAX_BATCH_BYTES", "MAX_BATCH_RECORDS", "Phase", "SyncEngine"]
+__all__ = ["MAX_ATTEMPTS", "MAX_BATCH_BYTES", "MAX_BATCH_RECORDS", "MAX_LAGS", "Phase", "SyncEngine"]
 
 MAX_BATCH_RECORDS: Final = 199  # and a device's entry: 200 entries in one append
 MAX_BATCH_BYTES: Final = 512 * 1024  # of sealed records, passed by at most one record
 MAX_ATTEMPTS: Final = 16  # appends lost to others before a sync gives up
+MAX_LAGS: Final = 2  # answers behind what is known before they count as misbehaviour
+_LAG_PAUSE_MS: Final = 150  # and twice that before the second
+_RESTATE_MS: Final = 24 * 60 * 60 * 1000  # a statement is renewed daily, so that silence can be told from absence
 
 
 class Phase(StrEnum):
@@ -55,6 +72,7 @@ class Phase(StrEnum):
 
     IDLE = "idle"
     FETCHING = "fetching"
+    PROVING = "proving"
     PUSHING = "pushing"
     DONE = "done"
     STOPPED = "stopped"
@@ -68,12 +86,31 @@ class _Batch:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Held:
+    """A page that reached the head, held back until the store has shown that the sisters' views lie on its history."""
+
+    head: VerifiedHead
+    changed: tuple[RecordState, ...]
+    kept: _Kept
+    news: SisterNews
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Kept:
+    """Verified steps to be kept, from index ``first`` on."""
+
+    first: int
+    steps: tuple[tuple[bytes, bytes], ...]
+
+
 class SyncEngine:
     """One sync of one vault by one device.
 
     ``dirty`` are the record states with edits that the log does not have. ``vault_key`` gives the vault's key of an
     epoch and ``epoch`` is the one to write under. With ``account_key`` a device that is not a member yet admits
-    itself; without it, it can only read.
+    itself; without it, it can only read. ``version_of`` gives the version that the local store has of a record (0:
+    none), and ``at_ms`` is the time by this device's clock, in unix milliseconds.
     """
 
     def __init__(
@@ -84,7 +121,9 @@ class SyncEngine:
         dirty: Iterable[RecordState],
         device_key: SigningKey,
         vault_key: Callable[[int], VaultKey],
+        version_of: Callable[[bytes], int],
         epoch: int,
+        at_ms: int,
         account_key: SigningKey | None = None,
     ) -> None:
         if not equal(peer.deployment, state.deployment):
@@ -99,9 +138,13 @@ class SyncEngine:
         self._account_key = account_key
         self._vault_key = vault_key
         self._vault_keys: dict[int, VaultKey] = {}
+        self._version_of = version_of
         self._epoch = epoch
+        self._at_ms = at_ms
         self._batch: _Batch | None = None
+        self._held: _Held | None = None
         self._attempts = 0
+        self._lags = 0
         self._summary = Summary()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -140,18 +183,56 @@ class SyncEngine:
     def _take_page(self, event: Event) -> list[Effect]:
         if not isinstance(event, Page):
             raise TypeError("a page is needed")
-        head = verify_head(event.head, head_key_hash=self._head_key_hash, vault=self._state.view.chain.vault)
-        steps = [Step.from_bytes(entry, sealed) for entry, sealed in event.steps]
-        view = advance(self._state.view, head, steps)
+        try:
+            return self._read_page(event)
+        except (RollbackDetected, WithheldDetected):
+            # an instance that lags shows what is known when it is asked again; one that lies does not
+            self._lags += 1
+            if self._lags > MAX_LAGS:
+                raise
+            return [replace(self._fetch(), pause_ms=self._lags * _LAG_PAUSE_MS)]
+
+    def _read_page(self, page: Page) -> list[Effect]:
+        first = self._state.view.chain.length
+        head = verify_head(page.head, head_key_hash=self._head_key_hash, vault=self._state.view.chain.vault)
+        steps = [Step.from_bytes(entry, sealed) for entry, sealed in page.steps]
+        view = advance(self._state.view, head, steps, version_of=self._version_of)
         if not view.complete and not steps:
             raise StoreUnreachable(
                 f"the store signed a head of length {head.head.length} and shows {view.chain.length} entries"
             )
+        kept = _Kept(first=first, steps=page.steps)
+        if not view.complete:
+            changed = self._pull(steps)
+            self._state = replace(self._state, view=view)
+            return [self._apply(changed, kept), self._fetch()]
+        news = judge_sisters(
+            known_sisters(self._state.sisters),
+            page.views,
+            chain=view.chain,
+            head=head,
+            own_device=self._device_key.public,
+        )
         changed = self._pull(steps)
         self._state = replace(self._state, view=view)
-        if not view.complete:
-            return [Apply(records=changed, state=self._state), self._fetch()]
-        return self._push_or_finish(changed)
+        held = _Held(head=head, changed=changed, kept=kept, news=news)
+        if not news.behind:
+            return self._release(held)
+        self._held = held
+        self.phase = Phase.PROVING
+        return [Prove(size=head.head.length, lengths=tuple(sorted(news.behind)))]
+
+    def _take_proven(self, event: Event) -> list[Effect]:
+        if not isinstance(event, Proven) or self._held is None:
+            raise TypeError("consistency paths are needed")
+        held, self._held = self._held, None
+        hold_against(held.news, event.paths, held.head)
+        return self._release(held)
+
+    def _release(self, held: _Held) -> list[Effect]:
+        sisters = tuple(sorted(sister.signed for sister in held.news.sisters.values()))
+        self._state = replace(self._state, sisters=sisters)
+        return self._push_or_finish(held.changed, held.kept)
 
     def _take_appended(self, event: Event) -> list[Effect]:
         if not isinstance(event, Appended) or self._batch is None:
@@ -161,11 +242,13 @@ class SyncEngine:
         if (head.head.length, head.head.chain_hash) != (end.entry.index + 1, end.chain_hash):
             # the store says yes and signs something else: only reading the log tells what it holds
             return self._retry()
+        first = self._state.view.chain.length
         self._state = replace(self._state, view=advance(self._state.view, head, self._batch.steps))
         acknowledged = tuple(self._acknowledge(sent) for sent in self._batch.records)
         self._summary = replace(self._summary, pushed=self._summary.pushed + len(acknowledged))
+        kept = _Kept(first=first, steps=tuple(step.to_bytes() for step in self._batch.steps))
         self._batch = None
-        return self._push_or_finish(acknowledged)
+        return self._push_or_finish(acknowledged, kept)
 
     def _take_conflict(self, _event: Event) -> list[Effect]:
         return self._retry()
@@ -178,7 +261,7 @@ class SyncEngine:
 
     def _fetch(self) -> Fetch:
         self.phase = Phase.FETCHING
-        return Fetch(after_length=self._state.view.chain.length, head=self._state.view.head)
+        return Fetch(after_length=self._state.view.chain.length, statement=self._state.stated)
 
     def _retry(self) -> list[Effect]:
         self._batch = None
@@ -228,15 +311,19 @@ class SyncEngine:
         self._summary = summary
         return tuple(changed.values())
 
+    def _apply(self, records: Iterable[RecordState], kept: _Kept) -> Apply:
+        return Apply(records=tuple(records), state=self._state, first=kept.first, steps=kept.steps)
+
     # pushing -------------------------------------------------------------------------------------------------
 
-    def _push_or_finish(self, changed: Sequence[RecordState]) -> list[Effect]:
+    def _push_or_finish(self, changed: Sequence[RecordState], kept: _Kept) -> list[Effect]:
         """Send the next batch, or end. What is about to be sent is written down first, as the next ``Apply``."""
         batch = self._next_batch()
         states = {record.record: record for record in changed}
         if batch is None:
             self.phase = Phase.DONE
-            return [Apply(records=tuple(states.values()), state=self._state), Finished(summary=self._summary)]
+            published = self._restate()
+            return [self._apply(states.values(), kept), *published, Finished(summary=self._summary)]
         for sent in batch.records:
             self._dirty[sent.record] = sent
             states[sent.record] = sent
@@ -244,13 +331,29 @@ class SyncEngine:
         self.phase = Phase.PUSHING
         chain = self._state.view.chain
         return [
-            Apply(records=tuple(states.values()), state=self._state),
+            self._apply(states.values(), kept),
             Append(
                 expected_length=chain.length,
                 expected_hash=chain.chain_hash,
                 steps=tuple(step.to_bytes() for step in batch.steps),
             ),
         ]
+
+    def _restate(self) -> list[Effect]:
+        """Sign what this device has reached, if it is a member and its last statement says less or is a day old."""
+        view = self._state.view
+        if view.head is None or self._device_key.public not in view.chain.members:
+            return []
+        at_ms = self._at_ms
+        if self._state.stated is not None:
+            last = SignedStatement.from_bytes(self._state.stated)
+            if last.head.length == view.chain.length and at_ms < last.statement.time_ms + _RESTATE_MS:
+                return []
+            # a clock that was set back must not make a word look older than the one before
+            at_ms = max(at_ms, last.statement.time_ms + 1)
+        statement = state_view(view.head, device_key=self._device_key, at_ms=at_ms)
+        self._state = replace(self._state, stated=statement)
+        return [Publish(statement=statement)]
 
     def _next_batch(self) -> _Batch | None:
         chain = self._state.view.chain
@@ -302,8 +405,13 @@ _Transition = tuple[Callable[[SyncEngine, Event], list[Effect]], frozenset[Phase
 _TRANSITIONS: Final[dict[tuple[Phase, type[Event]], _Transition]] = {
     (Phase.IDLE, Started): (SyncEngine._start, frozenset({Phase.FETCHING})),
     (Phase.IDLE, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
-    (Phase.FETCHING, Page): (SyncEngine._take_page, frozenset({Phase.FETCHING, Phase.PUSHING, Phase.DONE})),
+    (Phase.FETCHING, Page): (
+        SyncEngine._take_page,
+        frozenset({Phase.FETCHING, Phase.PROVING, Phase.PUSHING, Phase.DONE}),
+    ),
     (Phase.FETCHING, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
+    (Phase.PROVING, Proven): (SyncEngine._take_proven, frozenset({Phase.PUSHING, Phase.DONE})),
+    (Phase.PROVING, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
     (Phase.PUSHING, Appended): (SyncEngine._take_appended, frozenset({Phase.PUSHING, Phase.FETCHING, Phase.DONE})),
     (Phase.PUSHING, Conflicted): (SyncEngine._take_conflict, frozenset({Phase.FETCHING})),
     (Phase.PUSHING, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),

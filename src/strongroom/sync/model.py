@@ -10,6 +10,8 @@ from strongroom.base.errors import MalformedRecord
 from strongroom.base.fields import Fields
 from strongroom.records.item import MAX_ITEM_BYTES, Item
 from strongroom.records.keys import RECORD_ID_BYTES
+from strongroom.vaultlog.chain import MAX_DEVICES
+from strongroom.vaultlog.statement import MAX_STATEMENT_BYTES, SignedStatement
 from strongroom.vaultlog.view import View
 
 __all__ = ["RecordState", "SyncState"]
@@ -18,7 +20,7 @@ _FORMAT: Final = "strongroom record state"
 _STATE_FORMAT: Final = "strongroom sync state"
 _VERSION: Final = 1
 _PATH: Final = "record state"
-_MAX_STATE_BYTES: Final = 66 << 20
+_MAX_STATE_BYTES: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +99,14 @@ class RecordState:
 class SyncState:
     """What a device keeps of the vault's log, and of whose store keeps it.
 
-    ``deployment`` is SHA-256 of the store's deployment key (32 bytes).
+    ``deployment`` is SHA-256 of the store's deployment key (32 bytes). ``stated`` is this device's last signed
+    statement, ``sisters`` are the last accepted ones of the other devices, in the order of their bytes.
     """
 
     deployment: bytes
     view: View
+    stated: bytes | None = None
+    sisters: tuple[bytes, ...] = ()
 
     @classmethod
     def empty(cls, *, deployment: bytes, vault: bytes, account_key: bytes) -> SyncState:
@@ -116,6 +121,8 @@ class SyncState:
                 "version": _VERSION,
                 "deployment": self.deployment,
                 "view": self.view.to_bytes(),
+                "stated": self.stated,
+                "sisters": list(self.sisters),
             }
         )
 
@@ -128,8 +135,12 @@ class SyncState:
         state = cls(
             deployment=fields.byte_string("deployment", length=32),
             view=View.from_bytes(fields.byte_string("view")),
+            stated=fields.optional_byte_string("stated", at_most=MAX_STATEMENT_BYTES),
+            sisters=tuple(fields.byte_strings("sisters", at_most=MAX_DEVICES)),
         )
         fields.done()
+        for statement in state.sisters if state.stated is None else (state.stated, *state.sisters):
+            SignedStatement.from_bytes(statement)
         return state
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import HeadMoved
 from strongroom.crypto.hashing import sha256
-from strongroom.vaultlog.chain import ChainState, extend
+from strongroom.crypto.merkle import MerkleTree, consistency_path, grow_frontier
+from strongroom.vaultlog.chain import ChainState, chain_leaf, extend
 from strongroom.vaultlog.entry import DeviceAdded, Entry, RecordWritten, SignedEntry, Step
 from strongroom.vaultlog.head import sign_head
+from strongroom.vaultlog.statement import SignedStatement
 
 if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
@@ -31,7 +33,8 @@ class MemoryStore:
         self.time_ms = _START_MS
         self.epoch = 1
         self.log: list[Step] = []
-        self._state = ChainState.genesis(vault=vault, account_key=account_key, with_versions=False)
+        self.views: dict[bytes, bytes] = {}
+        self._state = ChainState.genesis(vault=vault, account_key=account_key)
 
     @property
     def head_key_hash(self) -> bytes:
@@ -43,10 +46,29 @@ class MemoryStore:
         self.time_ms += 1
         return sign_head(self._state, epoch=self.epoch, time_ms=self.time_ms, key=self.head_key)
 
-    def fetch(self, after_length: int, _shown: bytes | None = None) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-        """Answer a fetch: a head and one page of (entry, sealed record)."""
+    def fetch(
+        self, after_length: int, statement: bytes | None = None
+    ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...], tuple[bytes, ...]]:
+        """Answer a fetch: a head, one page of (entry, sealed record), and the views if the page reaches the head."""
+        if statement is not None:
+            self.publish(statement)
         page = self.log[after_length : after_length + self.page_size]
-        return self.head(), tuple(step.to_bytes() for step in page)
+        complete = after_length + len(page) >= self._state.length
+        views = tuple(self.views.values()) if complete else ()
+        return self.head(), tuple(step.to_bytes() for step in page), views
+
+    def publish(self, statement: bytes) -> None:
+        """Keep what a device states to have seen."""
+        self.views[SignedStatement.from_bytes(statement).statement.device] = statement
+
+    def prove(self, size: int, lengths: tuple[int, ...]) -> dict[int, tuple[bytes, ...]]:
+        """Answer with a consistency path for each length."""
+        leaves = [chain_leaf(step.entry.chain_hash) for step in self.log[:size]]
+
+        def complete(level: int, index: int) -> bytes:
+            return MerkleTree(leaves[index << level : (index + 1) << level]).root
+
+        return {length: consistency_path(length, size, complete) for length in lengths}
 
     def append(self, expected_length: int, expected_hash: bytes, steps: tuple[tuple[bytes, bytes], ...]) -> bytes:
         """Answer an append: the new head, or ``HeadMoved``."""
@@ -71,18 +93,27 @@ class LyingStore(MemoryStore):
             page_size=store.page_size,
         )
         taken.log, taken.time_ms, taken._state = list(store.log), store.time_ms, store._state
+        taken.views = dict(store.views)
         return taken
 
     def branch(self, length: int) -> LyingStore:
-        """Give a second store that shares the first ``length`` entries and the clock: one side of a fork."""
+        """Give a second store that shares the first ``length`` entries and the clock: one side of a fork.
+
+        What devices have seen of the other side it keeps to itself.
+        """
         other = LyingStore.of(self)
         other.roll_back(length)
+        other.views = {
+            device: view
+            for device, view in self.views.items()
+            if SignedStatement.from_bytes(view).head.length <= length
+        }
         return other
 
     def roll_back(self, length: int) -> None:
         """Forget everything after ``length`` entries, and go on honestly from there."""
         self.log = self.log[:length]
-        genesis = ChainState.genesis(vault=self._state.vault, account_key=self._state.account_key, with_versions=False)
+        genesis = ChainState.genesis(vault=self._state.vault, account_key=self._state.account_key)
         self._state = extend(genesis, self.log)
 
     def withhold(self, count: int) -> None:
@@ -134,4 +165,10 @@ class LyingStore(MemoryStore):
         self.splice(Step(entry=SignedEntry.of(body, signature), sealed=sealed))
 
     def _sign_log(self) -> None:
-        self._state = replace(self._state, length=len(self.log), chain_hash=self.log[-1].entry.chain_hash)
+        leaves = [chain_leaf(step.entry.chain_hash) for step in self.log]
+        self._state = replace(
+            self._state,
+            length=len(self.log),
+            chain_hash=self.log[-1].entry.chain_hash,
+            frontier=grow_frontier((), 0, leaves),
+        )

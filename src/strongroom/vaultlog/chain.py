@@ -1,38 +1,37 @@
 """The chain: the state that a sequence of entries leads to, and the one function that extends it.
 
-docs/spec/vault-log.md section 3. Clients and store use the same function. The store may leave out the versions of
-records, which only clients depend on.
+docs/spec/vault-log.md section 3. Clients and store use the same function. The versions of records are not part of
+the state: a client has them in its records, and only clients depend on them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base import canonical
 from strongroom.base.errors import ForkDetected, MalformedEntry, RecordTampered
 from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import DIGEST_BYTES, labelled_hash
+from strongroom.crypto.merkle import frontier_root, grow_frontier, leaf_hash
 from strongroom.crypto.signatures import PUBLIC_KEY_BYTES
 from strongroom.vaultlog.entry import ID_BYTES, DeviceAdded, DeviceRemoved, Entry, RecordWritten
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from strongroom.crypto.signatures import SigningKey
     from strongroom.vaultlog.entry import SignedEntry, Step
 
-__all__ = ["MAX_DEVICES", "ChainState", "authorise_device", "extend", "remove_device"]
+__all__ = ["MAX_DEVICES", "ChainState", "authorise_device", "chain_leaf", "extend", "remove_device"]
 
 MAX_DEVICES: Final = 1_000
 """In the life of one vault, those that were removed included."""
 
-_MAX_STATE_BYTES: Final = 64 << 20  # two and a half million records
-_VERSION_BYTES: Final = 8
+_MAX_STATE_BYTES: Final = 256 << 10
+_MAX_FRONTIER: Final = 63  # one hash for each bit of the length
 _FORMAT: Final = "strongroom chain state"
 _VERSION: Final = 2
-_WITHOUT_REMOVED: Final = 1  # the version before devices could be removed, in databases of that time
 _PATH: Final = "chain state"
 _GENESIS_LABEL: Final = "strongroom vault genesis v1"
 
@@ -42,7 +41,8 @@ class ChainState:
     """What must be known to judge the next entry.
 
     ``epoch`` is the greatest epoch of the vault's keys so far; ``members`` are the device keys, ``removed`` those that
-    were members; ``versions`` maps a record to its latest version, or is ``None`` where nobody asks.
+    were members. ``frontier`` stands for the Merkle tree over the chain hashes, whose root (32 bytes) makes extension
+    provable in logarithmic size.
     """
 
     vault: bytes
@@ -50,27 +50,22 @@ class ChainState:
     epoch: int = 0
     length: int = 0
     chain_hash: bytes
+    frontier: tuple[bytes, ...] = ()
     members: frozenset[bytes] = frozenset()
     removed: frozenset[bytes] = frozenset()
-    versions: Mapping[bytes, int] | None = field(default=None, hash=False)
 
     @classmethod
-    def genesis(cls, *, vault: bytes, account_key: bytes, with_versions: bool = True) -> ChainState:
+    def genesis(cls, *, vault: bytes, account_key: bytes) -> ChainState:
         """Give the state before the first entry. Its hash pins the vault's identifier and the account signing key."""
-        return cls(
-            vault=vault,
-            account_key=account_key,
-            chain_hash=labelled_hash(_GENESIS_LABEL, vault, account_key),
-            versions=MappingProxyType({}) if with_versions else None,
-        )
+        return cls(vault=vault, account_key=account_key, chain_hash=labelled_hash(_GENESIS_LABEL, vault, account_key))
+
+    @property
+    def root(self) -> bytes:
+        """The root of the tree over the chain hashes so far (RFC 9162 section 2.1.1)."""
+        return frontier_root(self.frontier)
 
     def to_bytes(self) -> bytes:
         """Encode for storage."""
-        versions = None
-        if self.versions is not None:
-            versions = b"".join(
-                record + version.to_bytes(_VERSION_BYTES, "big") for record, version in sorted(self.versions.items())
-            )
         return canonical.encode(
             {
                 "format": _FORMAT,
@@ -80,9 +75,9 @@ class ChainState:
                 "epoch": self.epoch,
                 "length": self.length,
                 "chain": self.chain_hash,
+                "frontier": list(self.frontier),
                 "members": sorted(self.members),
                 "removed": sorted(self.removed),
-                "versions": versions,
             }
         )
 
@@ -91,41 +86,46 @@ class ChainState:
         """Decode, or raise ``MalformedEntry``."""
         fields = Fields.decode(data, path=_PATH, error=MalformedEntry, max_bytes=_MAX_STATE_BYTES)
         fields.exactly("format", _FORMAT)
-        version = fields.number("version", at_most=_VERSION)
-        if version < _WITHOUT_REMOVED:
-            raise fields.fail("field 'version' is no version of a chain state")
+        fields.exactly("version", _VERSION)
         members = fields.byte_strings("members", length=PUBLIC_KEY_BYTES, at_most=MAX_DEVICES)
-        removed: tuple[bytes, ...] = ()
-        if version > _WITHOUT_REMOVED:
-            removed = fields.byte_strings("removed", length=PUBLIC_KEY_BYTES, at_most=MAX_DEVICES)
-        packed = fields.optional_byte_string("versions")
+        removed = fields.byte_strings("removed", length=PUBLIC_KEY_BYTES, at_most=MAX_DEVICES)
         state = cls(
             vault=fields.byte_string("vault", length=ID_BYTES),
             account_key=fields.byte_string("account_key", length=PUBLIC_KEY_BYTES),
             epoch=fields.number("epoch"),
             length=fields.number("length"),
             chain_hash=fields.byte_string("chain", length=DIGEST_BYTES),
+            frontier=tuple(fields.byte_strings("frontier", length=DIGEST_BYTES, at_most=_MAX_FRONTIER)),
             members=frozenset(members),
             removed=frozenset(removed),
-            versions=None if packed is None else _unpack(packed, fields),
         )
         fields.done()
         if list(members) != sorted(state.members) or list(removed) != sorted(state.removed):
             raise fields.fail("members out of order or repeated")
         if state.members & state.removed:
             raise fields.fail("a device is a member and removed")
+        if len(state.frontier) != state.length.bit_count():
+            raise fields.fail("the frontier is not one of this length")
         return state
 
 
-def extend(state: ChainState, steps: Sequence[Step]) -> ChainState:
+def chain_leaf(chain_hash: bytes) -> bytes:
+    """Give the tree's leaf for the entry that leads to a chain hash."""
+    return leaf_hash(chain_hash)
+
+
+def extend(state: ChainState, steps: Sequence[Step], *, version_of: Callable[[bytes], int] | None = None) -> ChainState:
     """Give the state after ``steps``, or raise for the first that may not follow; nothing is half-applied.
+
+    ``version_of`` gives the version that a record had in ``state``, 0 for none; without it versions are not judged.
 
     ``ForkDetected`` when an entry continues another chain; ``RecordTampered`` when it is of another vault, of no
     member, not signed by its author, of a wrong record version, or comes with another sealed record.
     """
     length, chain_hash, epoch = state.length, state.chain_hash, state.epoch
     members, removed = set(state.members), set(state.removed)
-    versions = None if state.versions is None else dict(state.versions)
+    versions: dict[bytes, int] = {}
+    leaves: list[bytes] = []
     for step in steps:
         signed, entry = step.entry, step.entry.entry
         # 3.1 the vault, before anything that another vault's entry could get wrong
@@ -153,22 +153,23 @@ def extend(state: ChainState, steps: Sequence[Step]) -> ChainState:
             case DeviceRemoved(device=device):
                 members.remove(device)
                 removed.add(device)
-            case RecordWritten(record=record, version=version) if versions is not None:
-                expected = versions.get(record, 0) + 1
+            case RecordWritten(record=record, version=version) if version_of is not None:
+                expected = 1 + (versions[record] if record in versions else version_of(record))
                 if version != expected:
                     raise RecordTampered(
                         f"entry {entry.index} writes version {version} of a record after {expected - 1}"
                     )
                 versions[record] = version
         length, chain_hash, epoch = length + 1, signed.chain_hash, entry.epoch
+        leaves.append(chain_leaf(chain_hash))
     return replace(
         state,
         epoch=epoch,
         length=length,
         chain_hash=chain_hash,
+        frontier=grow_frontier(state.frontier, state.length, leaves),
         members=frozenset(members),
         removed=frozenset(removed),
-        versions=None if versions is None else MappingProxyType(versions),
     )
 
 
@@ -219,14 +220,3 @@ def _check_author(entry: Entry, account_key: bytes, members: set[bytes], removed
         case RecordWritten():
             if author not in members:
                 raise RecordTampered(f"entry {index} is by no device of this vault")
-
-
-def _unpack(packed: bytes, fields: Fields) -> Mapping[bytes, int]:
-    width = ID_BYTES + _VERSION_BYTES
-    if len(packed) % width:
-        raise fields.fail("field 'versions' is cut short")
-    rows = [packed[start : start + width] for start in range(0, len(packed), width)]
-    versions = {row[:ID_BYTES]: int.from_bytes(row[ID_BYTES:], "big") for row in rows}
-    if list(versions) != sorted(versions) or len(versions) != len(rows) or 0 in versions.values():
-        raise fields.fail("field 'versions' is out of order")
-    return MappingProxyType(versions)

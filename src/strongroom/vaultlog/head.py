@@ -29,7 +29,7 @@ _CODE_GROUPS: Final = 8  # of four digits: about 106 bits, out of reach of a sto
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Where a chain ends: its length and hash.
+    """Where a chain ends: its length and hash, and the root of the tree over all its hashes (32 bytes).
 
     ``epoch`` is the store's, as its evidence claims it; ``time_ms`` is when the store signed this, in unix
     milliseconds; ``head_key`` is the key that signs.
@@ -38,6 +38,7 @@ class Head:
     vault: bytes
     length: int
     chain_hash: bytes
+    root: bytes
     epoch: int
     time_ms: int
     head_key: bytes
@@ -51,6 +52,7 @@ class Head:
                 "vault": self.vault,
                 "length": self.length,
                 "chain": self.chain_hash,
+                "root": self.root,
                 "epoch": self.epoch,
                 "time": self.time_ms,
                 "head_key": self.head_key,
@@ -67,6 +69,7 @@ class Head:
             vault=fields.byte_string("vault", length=ID_BYTES),
             length=fields.number("length"),
             chain_hash=fields.byte_string("chain", length=DIGEST_BYTES),
+            root=fields.byte_string("root", length=DIGEST_BYTES),
             epoch=fields.number("epoch"),
             time_ms=fields.number("time"),
             head_key=fields.byte_string("head_key", length=PUBLIC_KEY_BYTES),
@@ -115,6 +118,7 @@ def sign_head(state: ChainState, *, epoch: int, time_ms: int, key: SigningKey) -
         vault=state.vault,
         length=state.length,
         chain_hash=state.chain_hash,
+        root=state.root,
         epoch=epoch,
         time_ms=time_ms,
         head_key=key.public,

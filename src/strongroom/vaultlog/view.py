@@ -16,14 +16,14 @@ from strongroom.vaultlog.head import MAX_HEAD_BYTES, SignedHead
 from strongroom.vaultlog.proof import ProofKind, make_proof
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from strongroom.vaultlog.entry import Step
     from strongroom.vaultlog.head import Head, VerifiedHead
 
 __all__ = ["View", "advance"]
 
-_MAX_VIEW_BYTES: Final = 65 << 20
+_MAX_VIEW_BYTES: Final = 512 << 10
 _FORMAT: Final = "strongroom view"
 _VERSION: Final = 1
 _PATH: Final = "view"
@@ -87,12 +87,15 @@ class View:
         return view
 
 
-def advance(view: View, head: VerifiedHead, steps: Sequence[Step]) -> View:
+def advance(
+    view: View, head: VerifiedHead, steps: Sequence[Step], *, version_of: Callable[[bytes], int] | None = None
+) -> View:
     """Read ``steps``, which follow ``view.chain``, under a head that the store has just shown.
 
     The steps may be a part of what leads to the head: then the result is not ``complete`` and reading goes on. An
     unchanged log gives the same chain under the newer head. ``RollbackDetected``, ``ForkDetected`` and
-    ``RecordTampered`` carry proofs; after any of them the view must not be used to go on.
+    ``RecordTampered`` carry proofs; after any of them the view must not be used to go on. ``version_of`` is as in
+    ``extend``.
     """
     for known in (view.head, view.shown):
         if known is not None:
@@ -101,14 +104,14 @@ def advance(view: View, head: VerifiedHead, steps: Sequence[Step]) -> View:
         # each entry is genuine, yet the head leaves it out: at best an answer mixed from two times
         raise _rollback("the head leaves out entries that the store has shown", view, head)
     try:
-        chain = extend(view.chain, steps)
+        chain = extend(view.chain, steps, version_of=version_of)
     except ForkDetected as error:
         raise ForkDetected(error.message, proof=_fork_proof(view, head, steps)) from error
     except RecordTampered as error:
         raise RecordTampered(error.message, proof=_tampered_proof(head, steps)) from error
     if chain.length < head.head.length:
         return replace(view, chain=chain, shown=head.signed)
-    if chain.chain_hash != head.head.chain_hash:
+    if (chain.chain_hash, chain.root) != (head.head.chain_hash, head.head.root):
         raise ForkDetected(
             f"the entries do not lead to the head of length {chain.length}", proof=_fork_proof(view, head, steps)
         )
@@ -123,7 +126,7 @@ def _compare(known: bytes, head: VerifiedHead) -> None:
             f"the store shows a head of length {new.length} after one of length {old.length}",
             proof=make_proof(ProofKind.ROLLBACK, earlier=known, later=head.signed),
         )
-    if new.length == old.length and new.chain_hash != old.chain_hash:
+    if new.length == old.length and (new.chain_hash, new.root) != (old.chain_hash, old.root):
         raise ForkDetected(
             f"the store signed two histories of length {new.length}",
             proof=make_proof(ProofKind.FORK, earlier=known, later=head.signed),

@@ -143,7 +143,7 @@ def test_a_proof_is_kept_where_there_is_one(device: Device, monkeypatch: pytest.
 
     monkeypatch.setattr(syncing, "sync_device", rolled_back)
     said = device.run("sync", code=4)
-    assert "do not go on with this store" in said
+    assert "`strongroom sync --repair` makes it good" in said
     folder = device.home / "proofs"
     if not proof:
         assert not folder.exists()

@@ -10,6 +10,7 @@ from strongroom.base.errors import StorageUnavailable
 from strongroom.client.vault import LocalVault, NoSuchItem
 from strongroom.records.item import Uri
 from strongroom.storage.local_encrypted import EncryptedLocalStore, create_local_store
+from strongroom.sync.effects import Apply
 from strongroom.sync.model import RecordState, SyncState
 
 
@@ -75,7 +76,7 @@ def test_what_a_sync_has_to_look_at_is_marked(vault: LocalVault) -> None:
     (state,) = vault.pending()
     empty = SyncState.empty(deployment=bytes(32), vault=bytes(16), account_key=bytes(32))
     synced = RecordState(record=state.record, base=state.current, base_version=1, current=state.current)
-    vault.apply([synced], empty)
+    vault.apply(Apply(records=(synced,), state=empty))
     assert (vault.pending_count(), vault.pending(), vault.items()[0].pending) == (0, [], False)
     assert vault.sync_state() == empty
     changed = vault.change(entry, entry.item.edited(at=5, fields={"username": "x"}))

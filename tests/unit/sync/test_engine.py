@@ -22,7 +22,9 @@ def an_engine(device: Device, store, **changes) -> SyncEngine:
         "dirty": [record for record in device.records.values() if record.dirty],
         "device_key": device.key,
         "vault_key": lambda epoch: ROOT.vault_key(VAULT, epoch=epoch),
+        "version_of": device.version_of,
         "epoch": 1,
+        "at_ms": 1_790_000_000_000,
         "account_key": ACCOUNT,
     }
     return SyncEngine(**{**settings, **changes})
@@ -73,8 +75,8 @@ def test_nothing_to_do_needs_one_fetch_and_no_append():
     engine = an_engine(a, store)
     [fetch] = engine.handle(Started())
     assert isinstance(fetch, Fetch)
-    assert fetch.head is not None
-    head, steps = store.fetch(fetch.after_length)
+    assert fetch.statement is not None
+    head, steps, _ = store.fetch(fetch.after_length)
     apply, finished = engine.handle(Page(head=head, steps=steps))
     assert isinstance(apply, Apply)
     assert isinstance(finished, Finished)
@@ -168,10 +170,10 @@ def test_a_device_gives_up_after_losing_every_race():
     engine = an_engine(a, store)
     engine.handle(Started())
     for _ in range(MAX_ATTEMPTS - 1):
-        head, steps = store.fetch(0)
+        head, steps, _ = store.fetch(0)
         engine.handle(Page(head=head, steps=steps))
         engine.handle(Conflicted())
-    head, steps = store.fetch(0)
+    head, steps, _ = store.fetch(0)
     engine.handle(Page(head=head, steps=steps))
     with pytest.raises(HeadMoved):
         engine.handle(Conflicted())
@@ -192,7 +194,7 @@ def test_large_records_end_a_batch_early():
         a.create(number.to_bytes(16, "big"), login("long", notes="x" * 90_000))
     engine = an_engine(a, store)
     engine.handle(Started())
-    head, steps = store.fetch(0)
+    head, steps, _ = store.fetch(0)
     effects = engine.handle(Page(head=head, steps=steps))
     [append] = [effect for effect in effects if isinstance(effect, Append)]
     assert len(append.steps) == 1 + 6
@@ -205,7 +207,7 @@ def test_what_is_sent_is_written_down_before_it_is_sent():
     a.create(R1, login("mail"))
     engine = an_engine(a, store)
     engine.handle(Started())
-    head, steps = store.fetch(0)
+    head, steps, _ = store.fetch(0)
     apply, append = engine.handle(Page(head=head, steps=steps))
     assert isinstance(apply, Apply)
     assert isinstance(append, Append)
@@ -217,7 +219,7 @@ def test_an_acknowledgement_that_signs_something_else_leads_to_reading_again():
     a.create(R1, login("mail"))
     engine = an_engine(a, store)
     engine.handle(Started())
-    head, steps = store.fetch(0)
+    head, steps, _ = store.fetch(0)
     engine.handle(Page(head=head, steps=steps))
     [fetch] = engine.handle(Appended(head=store.head()))
     assert isinstance(fetch, Fetch)

@@ -221,7 +221,7 @@ def test_entries_that_lead_elsewhere_than_to_the_head_are_a_fork(store, a):
 
 
 def test_bytes_that_are_no_entry_are_malformed(store, a, monkeypatch):
-    monkeypatch.setattr(store, "fetch", lambda *_: (store.head(), ((b"\xa0", b""),)))
+    monkeypatch.setattr(store, "fetch", lambda *_: (store.head(), ((b"\xa0", b""),), ()))
     with pytest.raises(MalformedEntry):
         Device("b").sync(store)
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from log_helpers import ACCOUNT, DEVICE, GENESIS, R1, R2, VAULT, admit, log, write
 from strongroom.base import canonical
 from strongroom.base.errors import ForkDetected, MalformedEntry, RecordTampered
+from strongroom.crypto.merkle import EMPTY_ROOT, MerkleTree
 from strongroom.crypto.signatures import SigningKey
 from strongroom.vaultlog import chain as chain_module
-from strongroom.vaultlog.chain import ChainState, authorise_device, extend, remove_device
+from strongroom.vaultlog.chain import ChainState, authorise_device, chain_leaf, extend, remove_device
 from strongroom.vaultlog.entry import DeviceAdded, DeviceRemoved, SignedEntry, Step
 
 STRANGER = SigningKey.from_seed(b"stranger".ljust(32, b"."))
@@ -24,7 +25,6 @@ def test_the_state_follows_the_entries():
     assert state.length == 4
     assert state.chain_hash == steps[-1].entry.chain_hash
     assert state.members == {DEVICE.public}
-    assert state.versions == {R1: 3}
     assert extend(extend(GENESIS, steps[:2]), steps[2:]) == state
     assert ChainState.from_bytes(state.to_bytes()) == state
 
@@ -69,7 +69,7 @@ def test_genesis_pins_the_vault_and_the_account():
 )
 def test_what_may_not_follow_is_named(step, error, match):
     with pytest.raises(error, match=match) as refusal:
-        extend(STATE, [step])
+        extend(STATE, [step], version_of=lambda _: 0)
     assert refusal.type is error
 
 
@@ -83,16 +83,26 @@ def test_a_wrong_signature_is_tampered():
 def test_a_record_version_is_written_once():
     state = extend(STATE, [write(STATE)])
     with pytest.raises(RecordTampered, match="writes version 1 of a record after 1"):
-        extend(state, [write(state)])
-    assert extend(state, [write(state, R2)]).versions == {R1: 1, R2: 1}
+        extend(state, [write(state)], version_of={R1: 1}.get)
+    first = write(STATE)
+    second = write(extend(STATE, [first]), version=3)
+    with pytest.raises(RecordTampered, match="writes version 3 of a record after 1"):
+        extend(STATE, [first, second], version_of=lambda _: 0)
 
 
-def test_the_store_may_leave_the_versions_out():
-    state = ChainState.genesis(vault=VAULT, account_key=ACCOUNT.public, with_versions=False)
-    state = extend(state, log(3))
-    assert state.versions is None
+def test_the_store_leaves_the_versions_out():
+    state = extend(STATE, [write(STATE, version=7)])
     assert ChainState.from_bytes(state.to_bytes()) == state
-    assert state.chain_hash == extend(GENESIS, log(3)).chain_hash
+
+
+def test_the_root_is_that_of_the_tree_over_the_chain_hashes():
+    steps = log(7)
+    state = GENESIS
+    assert state.root == EMPTY_ROOT
+    for count, step in enumerate(steps, start=1):
+        state = extend(state, [step])
+        assert state.root == MerkleTree([chain_leaf(kept.entry.chain_hash) for kept in steps[:count]]).root
+    assert extend(GENESIS, steps) == state
 
 
 def by(author: SigningKey, change: str, device: SigningKey, state: ChainState) -> Step:
@@ -140,15 +150,6 @@ def test_nothing_is_half_applied():
     assert STATE.to_bytes() == before
 
 
-def test_a_state_of_the_time_before_devices_could_be_removed_is_read():
-    value = canonical.decode(STATE.to_bytes(), path="", error=MalformedEntry, max_bytes=10_000)
-    del value["removed"]
-    assert ChainState.from_bytes(canonical.encode({**value, "version": 1})) == STATE
-    for version in (0, 2, 3):
-        with pytest.raises(MalformedEntry, match=r"version|removed"):
-            ChainState.from_bytes(canonical.encode({**value, "version": version}))
-
-
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_state_or_malformed(data: bytes):
     with pytest.raises(MalformedEntry):
@@ -158,9 +159,8 @@ def test_any_bytes_are_a_state_or_malformed(data: bytes):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"versions": b"x"}, "cut short"),
-        ({"versions": (b"r" * 16 + bytes(7) + b"\x01") * 2}, "out of order"),
-        ({"versions": b"r" * 16 + bytes(8)}, "out of order"),
+        ({"frontier": []}, "frontier is not one of this length"),
+        ({"frontier": [b"n" * 32, b"n" * 32]}, "frontier is not one of this length"),
         ({"members": [b"z" * 32, b"a" * 32]}, "members out of order"),
         ({"members": [b"z" * 32, b"z" * 32]}, "members out of order"),
     ],

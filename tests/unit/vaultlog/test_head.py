@@ -30,6 +30,7 @@ heads = st.builds(
     chain_hash=hashes,
     epoch=numbers,
     time_ms=numbers,
+    root=hashes,
     head_key=hashes,
 )
 
@@ -48,6 +49,7 @@ def test_a_signed_head_says_where_the_chain_ends():
         chain_hash=STATE.chain_hash,
         epoch=7,
         time_ms=1_790_000_000_000,
+        root=STATE.root,
         head_key=HEAD_KEY.public,
     )
     assert SignedHead.from_bytes(SIGNED).to_bytes() == SIGNED

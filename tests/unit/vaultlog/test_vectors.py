@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.crypto.merkle import consistency_roots
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY
 from strongroom.records.account_secret import AccountSecret
 from strongroom.records.item import Item
@@ -18,6 +19,7 @@ from strongroom.sync.merge import merge
 from strongroom.vaultlog.entry import Step
 from strongroom.vaultlog.head import head_code, verify_head
 from strongroom.vaultlog.proof import verify_proof
+from strongroom.vaultlog.statement import SignedStatement
 from strongroom.vaultlog.view import View, advance
 
 ROOT = Path(__file__).parents[3]
@@ -88,7 +90,14 @@ def test_vault_log():
         view = advance(view, head, [step])
         assert view.complete
         assert view.chain.chain_hash.hex() == row["chain_hash"]
+        assert view.chain.root.hex() == row["root"]
         assert head_code(head.head) == row["head_code"]
+    roots = [bytes.fromhex(row["root"]) for row in vector["steps"]]
+    path = [bytes.fromhex(node) for node in vector["path_from_2_to_3"]]
+    assert consistency_roots(2, 3, path) == (roots[1], roots[2])
+    statement = SignedStatement.from_bytes(bytes.fromhex(vector["statement"]))
+    assert statement.is_authentic()
+    assert statement.head.root == roots[2]
 
 
 @pytest.mark.parametrize("row", load("vault-log.json")["proofs"].values(), ids=load("vault-log.json")["proofs"])
