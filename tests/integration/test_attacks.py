@@ -19,11 +19,7 @@ from store_client import FakeClock
 from strongroom.attesters.simulated import SimulatedPlatform
 from strongroom.base.errors import AppraisalRefused, MalformedMessage, NotAuthorised, StoreUnreachable
 from strongroom.channel import keyed
-from strongroom.channel.bhttp import BinaryResponse
 from strongroom.channel.client import ClientExchange, ClientTerms
-from strongroom.channel.keyed import KeyedRequest, ServerKeyedExchange
-from strongroom.channel.messages import AnswerCore, ClientHello, ServerAnswer
-from strongroom.channel.secure import ServerChannel
 from strongroom.channel.shared_key import SharedKey, SharedKeyring
 from strongroom.client.invitation import Invitation
 from strongroom.crypto import merkle
@@ -35,6 +31,15 @@ from strongroom.storage.memory import MemoryRecordStore
 from strongroom.store.deployment import Deployment
 from strongroom.testing.impostor import Impostor, Pretence, observe
 from strongroom.testing.loopback import Loopback
+from strongroom.testing.middle import (
+    Diverting,
+    Downgrading,
+    KeylessRelay,
+    Replaying,
+    Resuming,
+    Splicing,
+    SplicingKeyed,
+)
 from strongroom.testing.relay import Relay, Wiretap
 from strongroom.transport.asgi import EXCHANGE_PATH, KEYED_PATH, MESSAGE_PATH, STREAM_PATH, SharedKeyService
 from strongroom.transport.client import SharedKeyTransport
@@ -122,42 +127,10 @@ def test_a_relay_reads_everything_of_a_client_that_checks_the_evidence_alone(url
     assert any(SECRET in request for request in relay.read)
 
 
-class Splicing(Wiretap):
-    """Lets each client have the answer of the genuine service, with the proof that another client got."""
-
-    def __init__(self, genuine_url: str) -> None:
-        super().__init__(genuine_url)
-        self.previous: ServerAnswer | None = None
-
-    async def pass_on(self, path, body):
-        status, answer = await super().pass_on(path, body)
-        if path == EXCHANGE_PATH and status == 200:
-            parsed = ServerAnswer.from_bytes(answer)
-            if self.previous is not None:
-                answer = replace(parsed, attestation=self.previous.attestation).to_bytes()
-            self.previous = parsed
-        return status, answer
-
-
 def test_a_proof_of_another_clients_session_is_refused(url, genuine) -> None:
     with Splicing(url).serve() as address:
         assert told(address, genuine.terms()) == SECRET
         assert refused(address, genuine.terms()) == [("freshness", "attested-channel 6.2")]
-
-
-class Replaying(Wiretap):
-    """Answers every hello with the first answer."""
-
-    def __init__(self, genuine_url: str) -> None:
-        super().__init__(genuine_url)
-        self.first: bytes | None = None
-
-    async def pass_on(self, path, body):
-        if path == EXCHANGE_PATH and self.first is not None:
-            return 200, self.first
-        status, answer = await super().pass_on(path, body)
-        self.first = self.first or answer
-        return status, answer
 
 
 def test_a_replayed_answer_is_refused(url, genuine) -> None:
@@ -174,28 +147,6 @@ def test_diversion_to_another_deployment_of_the_same_code_is_refused(genuine, pl
 
 
 # resumption
-
-
-class Resuming(Wiretap):
-    """Passes everything on until told otherwise; ``requests`` and ``answers`` are those of keyed exchanges."""
-
-    def __init__(self, genuine_url: str) -> None:
-        super().__init__(genuine_url)
-        self.paths: list[str] = []
-        self.requests: list[bytes] = []
-        self.answers: list[bytes] = []
-
-    async def pass_on(self, path, body):
-        self.paths.append(path)
-        if path != KEYED_PATH:
-            return await super().pass_on(path, body)
-        self.requests.append(body)
-        status, answer = await self.keyed(body)
-        self.answers.append(answer)
-        return status, answer
-
-    async def keyed(self, body: bytes) -> tuple[int, bytes]:
-        return await super().pass_on(KEYED_PATH, body)
 
 
 def resumed(address: str, terms: ClientTerms) -> tuple[bytes, AttestedPeer]:
@@ -219,30 +170,6 @@ def test_a_resumed_session_is_the_old_verdict_with_its_age_and_a_wiretap_learns_
     assert genuine.quotes == 1
 
 
-class KeylessRelay(Resuming):
-    """Answers keyed exchanges itself, with a key of its own, and reads what follows if it can."""
-
-    def __init__(self, genuine_url: str, deployment: bytes, collateral_digest: bytes | None) -> None:
-        super().__init__(genuine_url)
-        self.said = {"deployment": deployment, "epoch": 1, "collateral_digest": collateral_digest}
-        self.channels: dict[bytes, ServerChannel] = {}
-        self.read: list[bytes] = []
-
-    async def keyed(self, body: bytes) -> tuple[int, bytes]:
-        exchange = ServerKeyedExchange(KeyedRequest.from_bytes(body), bytes(32), **self.said)
-        channel = exchange.channel()
-        self.channels[channel.channel_id] = channel
-        return 200, exchange.answer
-
-    async def pass_on(self, path, body):
-        channel = self.channels.get(body[:16]) if path == MESSAGE_PATH else None
-        if channel is None:
-            return await super().pass_on(path, body)
-        number, request = channel.open_request(body)
-        self.read.append(request)
-        return 200, channel.seal_answer(number, BinaryResponse(status=200, headers=(), content=b"thanks").to_bytes())
-
-
 def keyless_relay(url: str, genuine: Genuine) -> KeylessRelay:
     return KeylessRelay(url, genuine.deployment, sha256(genuine.collateral(FakeClock().now())))
 
@@ -261,18 +188,6 @@ def test_a_relay_resumes_the_session_of_a_client_that_leaves_the_key_out_of_its_
     with relay.serve() as address:
         assert resumed(address, genuine.terms())[0] == b"thanks"
     assert any(SECRET in request for request in relay.read)
-
-
-class Diverting(Resuming):
-    """Leads keyed exchanges, and all that follows, to another instance."""
-
-    def __init__(self, genuine_url: str, other_url: str) -> None:
-        super().__init__(genuine_url)
-        self._other = other_url
-
-    async def keyed(self, body: bytes) -> tuple[int, bytes]:
-        self._genuine = self._other
-        return await super().keyed(body)
 
 
 def test_another_instance_of_the_deployment_cannot_resume_the_session_and_has_to_prove_itself(url, genuine) -> None:
@@ -305,19 +220,8 @@ def test_a_recorded_resumption_is_good_once_and_an_altered_one_never(url, genuin
             assert (answer.status_code, answer.json()["error"]) == (421, "channel-unknown")
 
 
-class SplicingKeyed(Resuming):
-    """Gives each client the answer that the previous one got."""
-
-    async def keyed(self, body: bytes) -> tuple[int, bytes]:
-        status, answer = await super().keyed(body)
-        return status, self.previous.pop(0) if self.previous else answer
-
-    previous: list[bytes]
-
-
 def test_the_answer_to_another_clients_resumption_is_refused(url, genuine) -> None:
     wiretap = SplicingKeyed(url)
-    wiretap.previous = []
     with wiretap.serve() as address:
         assert resumed(address, genuine.terms())[1].resumed
         wiretap.previous = [wiretap.answers[0]]
@@ -353,25 +257,6 @@ def test_after_the_greatest_age_a_session_is_not_resumed_by_either_end(genuine) 
 
 
 # downgrade
-
-
-class Downgrading(Wiretap):
-    """Weakens what the client asks, or what the server chose."""
-
-    def __init__(self, genuine_url: str, *, hello=None, core=None) -> None:
-        super().__init__(genuine_url)
-        self.hello = hello or {}
-        self.core = core or {}
-
-    async def pass_on(self, path, body):
-        if path == EXCHANGE_PATH:
-            body = replace(ClientHello.from_bytes(body), **self.hello).to_bytes()
-        status, answer = await super().pass_on(path, body)
-        if path == EXCHANGE_PATH and status == 200 and self.core:
-            parsed = ServerAnswer.from_bytes(answer)
-            core = replace(AnswerCore.from_bytes(parsed.core), **self.core)
-            answer = replace(parsed, core=core.to_bytes()).to_bytes()
-        return status, answer
 
 
 @pytest.mark.parametrize(
