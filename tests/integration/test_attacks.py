@@ -20,6 +20,8 @@ from strongroom.attesters.simulated import SimulatedPlatform
 from strongroom.base.errors import AppraisalRefused, MalformedMessage, NotAuthorised, StoreUnreachable
 from strongroom.channel import keyed
 from strongroom.channel.client import ClientExchange, ClientTerms
+from strongroom.channel.messages import ServerAnswer
+from strongroom.channel.server import Batch, ServerExchange
 from strongroom.channel.shared_key import SharedKey, SharedKeyring
 from strongroom.client.invitation import Invitation
 from strongroom.crypto import merkle
@@ -144,6 +146,43 @@ def test_diversion_to_another_deployment_of_the_same_code_is_refused(genuine, pl
     with Loopback(other) as address:
         assert refused(address, genuine.terms()) == [("deployment", "attested-channel 6.4")]
     assert other.paths == [EXCHANGE_PATH]
+
+
+class LeakedKey(Wiretap):
+    """Ends the exchange itself, with the instance key of another accepted enclave, and shows genuine evidence.
+
+    ``own_claims``: builds claims of its own and signs them with the leaked key; else it passes the genuine ones on.
+    """
+
+    def __init__(self, genuine_url: str, identity, collateral: bytes, *, own_claims: bool) -> None:
+        super().__init__(genuine_url)
+        self.leaked, self.collateral, self.own_claims = identity, collateral, own_claims
+
+    async def pass_on(self, path, body):
+        status, answered = await super().pass_on(path, body)
+        if path != EXCHANGE_PATH or status != 200:
+            return status, answered
+        genuine = ServerAnswer.from_bytes(answered)
+        exchange = ServerExchange(body, deployment_key=self.leaked.deployment_key, collateral=self.collateral)
+        own = Batch([exchange.leaf], self.leaked).attestation(0, genuine.attestation.evidence)
+        return 200, exchange.answer(own if self.own_claims else genuine.attestation)
+
+
+@pytest.mark.parametrize(
+    ("own_claims", "finding"),
+    [(True, ("key-binding", "attested-channel 6.1")), (False, ("freshness", "attested-channel 6.2"))],
+)
+def test_a_relay_with_the_leaked_key_of_another_accepted_enclave_is_refused(
+    url, genuine, own_claims: bool, finding: tuple[str, str]
+) -> None:
+    """The other enclave runs the same code for the same deployment, on an accepted machine, and its key is out."""
+    other = Genuine(genuine.platform)
+    other.store = genuine.store
+    now = FakeClock().now()
+    leaked = LeakedKey(url, other.identity(now), other.collateral(now), own_claims=own_claims)
+    with leaked.serve() as address:
+        assert refused(address, genuine.terms()) == [finding]
+    assert SECRET not in b"".join(leaked.seen)
 
 
 # resumption
