@@ -9,6 +9,7 @@ import typer
 from strongroom.cli import (
     add,
     collateral,
+    configuration,
     connect,
     edit,
     get,
@@ -69,6 +70,7 @@ for panel, commands in _COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
+app.add_typer(configuration.app, rich_help_panel=_SERVICE)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)

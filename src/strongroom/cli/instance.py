@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING
 
 from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
 from strongroom.base.errors import Conflict, Misconfigured
+from strongroom.cli.background import flushing
+from strongroom.cli.config import Config
 from strongroom.cli.databases import open_storage
 from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, measure_store
+from strongroom.collateral.checked import check_collateral
 from strongroom.storage.files import make_private_directory
 from strongroom.store.deployment import Deployment
 from strongroom.store.guess_gate import bound_anchor, open_guesses
 from strongroom.store.http import store_application
+from strongroom.store.observers import ObservedStorage
 from strongroom.store.service import StoreService
 from strongroom.store.tenancy import Tenancy
 from strongroom.transport.asgi import AttestedService
 from strongroom.transport.clock import SystemClock
+from strongroom.transport.table import ChannelLimits
+from strongroom.verifier.anchors import Anchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,11 +30,13 @@ if TYPE_CHECKING:
 
     from strongroom.attesters.simulated import SimulatedAttester
     from strongroom.base.clock import Clock
+    from strongroom.cli.config import ChannelSettings
     from strongroom.cli.databases import StorageSettings
     from strongroom.formats.collateral import Collateral
     from strongroom.store.deployment import Branch
     from strongroom.store.freshness import FreshnessAnchor
     from strongroom.store.guess_gate import GuessGate
+    from strongroom.store.observers import Observer
     from strongroom.store.ports import RecordStore
     from strongroom.store.quotas import Allowance
     from strongroom.store.vaults import VaultNames
@@ -42,6 +50,11 @@ class StapledCollateral:
     def __init__(self, platform: SimulatedPlatform) -> None:
         self._platform = platform
         self._written: tuple[Collateral, bytes] | None = None
+
+    def expires(self, at: datetime) -> float:
+        """Tell when the collateral of ``at`` expires, in unix seconds."""
+        anchor = Anchor.from_certificate(self._platform.root_certificate_pem, simulated=True)
+        return check_collateral(self._platform.collateral(at), anchors=(anchor,)).expires_at.timestamp()
 
     def collateral(self, at: datetime) -> bytes:
         """Give today's collateral as JSON."""
@@ -98,23 +111,44 @@ def open_service(
     platform: SimulatedPlatform,
     attester: SimulatedAttester,
     counter: Callable[[bytes | None], FreshnessAnchor | None],
+    *,
+    config: Config | None = None,
+    observer: Observer | None = None,
 ) -> Iterator[AttestedService]:
     """Open a deployment and give its application, ready to be served; the database is closed after.
 
     ``counter`` opens the counter of the given name, on which the deployment's guess limits hang.
     """
-    storage = open_storage(settings)
+    config = config or Config()
+    opened = open_storage(settings)
+    storage: RecordStore = opened if observer is None else ObservedStorage(opened, observer)
     try:
         clock = SystemClock()
         deployment = Deployment.open(storage, attester)
         anchor = counter(bound_anchor(storage, deployment.rows, deployment.keys))
         guesses = open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
+        tenancy = tenancy_of(storage, deployment, clock, guesses)
+        lifespan = flushing(tenancy.usage.flush, seconds=config.usage.flush_seconds)
         yield AttestedService(
-            store_application(tenancy_of(storage, deployment, clock, guesses)),
+            store_application(tenancy, observer=observer, lifespan=lifespan),
             attester=attester,
             endorsements=StapledCollateral(platform),
             identities=deployment,
             clock=clock,
+            limits=_limits(config.channel),
+            observer=observer,
         )
     finally:
         storage.close()
+
+
+def _limits(channel: ChannelSettings) -> ChannelLimits:
+    return ChannelLimits(
+        max_channels=channel.max_channels,
+        unconfirmed_seconds=channel.unconfirmed_seconds,
+        idle_seconds=channel.idle_seconds,
+        lifetime_seconds=channel.lifetime_seconds,
+        stall_seconds=channel.stall_seconds,
+        max_resumptions=channel.max_resumptions,
+        resumption_seconds=channel.resumption_seconds,
+    )

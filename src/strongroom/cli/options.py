@@ -12,6 +12,7 @@ __all__ = [
     "AcceptSimulated",
     "Address",
     "AsJson",
+    "ConfigFile",
     "Database",
     "DatabasePasswordFile",
     "Home",
@@ -40,6 +41,10 @@ Home = Annotated[
 PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", help="File with the account's password, or - for standard input.", metavar="FILE"),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="The store's settings; the options win over them.", metavar="TOML"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Username = Annotated[str, typer.Option("--username", "-u", help="The account's name.")]

@@ -7,19 +7,23 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import Database, DatabasePasswordFile
+from strongroom.cli.options import ConfigFile, Database, DatabasePasswordFile
 
 __all__ = ["serve"]
 
 
 def serve(
-    data: Annotated[Path, typer.Option("--data", help="Directory of the store's database.")],
+    config: ConfigFile = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Directory of the store's database.")] = None,
     simulated_platform: Annotated[
-        Path, typer.Option("--simulated-platform", help="Directory of the simulated platform.")
-    ],
+        Path | None, typer.Option("--simulated-platform", help="Directory of the simulated platform.")
+    ] = None,
     database: Database = None,
     database_password_file: DatabasePasswordFile = None,
-    listen: Annotated[str, typer.Option("--listen", help="Address and port.")] = "127.0.0.1:7700",
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", help="Address and port, 127.0.0.1:7700 by default.", metavar="ADDRESS:PORT"),
+    ] = None,
     tls_certificate: Annotated[
         Path | None, typer.Option("--tls-certificate", help="PEM chain, to serve https.", metavar="FILE")
     ] = None,
@@ -31,34 +35,73 @@ def serve(
     """Run the store until it is told to stop (SIGTERM or Ctrl-C).
 
     The channel is protected from end to end without TLS as well; TLS around it hides the exchange from onlookers.
-    Refuses to start when the environment could change what the code does.
+    Settings come from the file, then from STRONGROOM_… variables, then from these options. Refuses to start when the
+    environment could change what the code does.
 
     Example: strongroom serve --data store --simulated-platform platform --listen 127.0.0.1:7700
     """
+    import os
     import sys
 
-    from strongroom.base.errors import Misconfigured
+    from strongroom.cli.config import checked, load
     from strongroom.cli.environment import refuse_hostile_environment, run_isolated
+    from strongroom.cli.settings import split_address
 
     refuse_hostile_environment()
-    run_isolated(sys.argv[1:], data=data)
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise Misconfigured("--listen takes ADDRESS:PORT", setting="listen")
-    if (tls_certificate is None) != (tls_key is None):
-        raise Misconfigured("--tls-certificate and --tls-key go together", setting="tls")
+    given = {
+        "store.data": data,
+        "store.simulated_platform": simulated_platform,
+        "database.url": database,
+        "database.password_file": database_password_file,
+        "store.listen": listen,
+        "store.tls_certificate": tls_certificate,
+        "store.tls_key": tls_key,
+        "store.debug_enclave": debug_enclave or None,
+    }
+    settings = checked(load(config, os.environ, given)[0])
+    directory, platform_directory = settings.store.directories
+    run_isolated(sys.argv[1:], data=directory)
+    host, port = split_address(settings.store.listen, "listen")
+
+    from datetime import UTC, datetime
 
     from strongroom.attesters.simulated import SimulatedPlatform
     from strongroom.cli.counters import bound_counter
     from strongroom.cli.databases import StorageSettings
-    from strongroom.cli.instance import open_service, simulated_enclave
+    from strongroom.cli.instance import StapledCollateral, open_service, simulated_enclave
+    from strongroom.cli.logs import begin_log
     from strongroom.cli.output import note
     from strongroom.cli.server import run
+    from strongroom.cli.telemetry import watched
 
-    platform = SimulatedPlatform.open(simulated_platform)
-    attester = simulated_enclave(platform, debug=debug_enclave)
-    settings = StorageSettings(data=data, database=database, password_file=database_password_file)
-    with open_service(settings, platform, attester, lambda bound: bound_counter(bound, simulated_platform)) as service:
+    begin_log(form=settings.logs.format, level=settings.logs.level)
+    storage = StorageSettings(
+        data=directory, database=settings.database.url or None, password_file=settings.database.password_file
+    )
+    platform = SimulatedPlatform.open(platform_directory)
+    attester = simulated_enclave(platform, debug=settings.store.debug_enclave)
+    with (
+        watched(settings.metrics, settings.telemetry) as (observer, figures, address),
+        open_service(
+            storage,
+            platform,
+            attester,
+            lambda bound: bound_counter(bound, platform_directory),
+            config=settings,
+            observer=observer,
+        ) as service,
+    ):
         note("simulated platform: the evidence proves the code path and no hardware")
         note(f"measurement {attester.measurement().hex()}")
-        run(service, host=host.strip("[]"), port=int(port), tls_certificate=tls_certificate, tls_key=tls_key)
+        if figures is not None:
+            collateral = StapledCollateral(platform)
+            figures.watch_channels(lambda: service.open_channels)
+            figures.watch_collateral(lambda: collateral.expires(datetime.now(UTC)))
+            note(f"figures at {address}")
+        run(
+            service,
+            host=host,
+            port=port,
+            tls_certificate=settings.store.tls_certificate,
+            tls_key=settings.store.tls_key,
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 import socket
 import ssl
@@ -34,7 +33,6 @@ def run(
     tls_key: Path | None = None,
 ) -> None:
     """Serve until stopped. The port is taken before it is announced, so whoever reads the line can connect."""
-    logging.basicConfig(level=logging.WARNING, format="strongroom: %(message)s")
     _check_tls(tls_certificate, tls_key)
     listening = _listen(host, port)
     config = uvicorn.Config(

@@ -17,15 +17,18 @@ from starlette.routing import Route
 from strongroom.base.errors import ChannelRefused, MalformedMessage, StrongroomError, TenantUnknown
 from strongroom.formats import store_api as api
 from strongroom.store.keys import DEFAULT_TENANT
+from strongroom.store.observers import UnobservedStore
 from strongroom.store.routes import STORE_ROUTES
 from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
+    from strongroom.store.observers import Observer
     from strongroom.store.routes import Route as DeclaredRoute
     from strongroom.store.tenancy import Tenancy
 
@@ -35,16 +38,26 @@ _TENANT: Final = re.compile(r"[0-9a-f]{32}")
 _log = logging.getLogger(__name__)
 
 
-def store_application(store: StoreService | Tenancy) -> Starlette:
-    """Make the application of one store: of all its tenants, or of one service that knows of no others."""
+def store_application(
+    store: StoreService | Tenancy,
+    *,
+    observer: Observer | None = None,
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
+) -> Starlette:
+    """Make the application of one store: of all its tenants, or of one service that knows of no others.
+
+    ``lifespan`` surrounds the time in which it is served.
+    """
     admit = _only(store) if isinstance(store, StoreService) else store.admit
+    watch = observer or UnobservedStore()
     return Starlette(
-        routes=[Route(item.path, _endpoint(item, admit), methods=[item.method]) for item in STORE_ROUTES],
+        routes=[Route(item.path, _endpoint(item, admit, watch), methods=[item.method]) for item in STORE_ROUTES],
+        lifespan=lifespan,
     )
 
 
 def _endpoint(
-    route: DeclaredRoute[StoreService], admit: Callable[[bytes], StoreService]
+    route: DeclaredRoute[StoreService], admit: Callable[[bytes], StoreService], observer: Observer
 ) -> Callable[[Request], Awaitable[Response]]:
     def answer(session: ChannelSession, tenant: bytes, content: bytes) -> bytes:
         service = admit(tenant)
@@ -56,8 +69,9 @@ def _endpoint(
 
     async def endpoint(request: Request) -> Response:
         try:
-            session, tenant = _session(request), _tenant(request)
-            content = await run_in_threadpool(answer, session, tenant, await request.body())
+            with observer.request(route.name):
+                session, tenant = _session(request), _tenant(request)
+                content = await run_in_threadpool(answer, session, tenant, await request.body())
         except StrongroomError as error:
             if error.http_status >= 500:
                 # the family and its sentence: neither holds a secret or a name

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from strongroom.store.tenants import Tenant
     from strongroom.store.usage import UsageMeter
 
-__all__ = ["Allowance", "TenantAllowance", "Unlimited"]
+__all__ = ["Allowance", "TenantAllowance", "Unlimited", "require_below"]
 
 
 class Allowance(Protocol):
     """What a service asks on behalf of its tenant."""
 
-    def check_account(self, count: Callable[[], int]) -> None:
-        """Raise ``QuotaExceeded`` when there may be no further account; ``count`` gives how many there are."""
+    def account_limit(self) -> int | None:
+        """Give how many accounts there may be, ``None`` for any number; raises when none may be opened at all."""
         ...
 
     def check_bytes(self, size: int) -> None:
@@ -46,8 +46,9 @@ class Allowance(Protocol):
 class Unlimited:
     """The allowance of a store without tenants: everything, and nobody counts."""
 
-    def check_account(self, count: Callable[[], int]) -> None:
+    def account_limit(self) -> int | None:
         """Allow."""
+        return None
 
     def check_bytes(self, size: int) -> None:
         """Allow."""
@@ -67,14 +68,12 @@ class TenantAllowance:
         self._meter = meter
         self._clock = clock
 
-    def check_account(self, count: Callable[[], int]) -> None:
+    def account_limit(self) -> int | None:
         """Hold registrations to the tenant's policy and to its quotas of accounts and vaults: one each."""
         tenant = self._current()
         if tenant.policy.registration is Registration.CLOSED:
             raise NotAuthorised("this tenant takes no registrations")
-        limits = [limit for limit in (tenant.quota.accounts, tenant.quota.vaults) if limit is not None]
-        if limits and count() >= min(limits):
-            raise QuotaExceeded(f"the tenant has {min(limits)} accounts, as many as it may", hint=_HINT)
+        return min((limit for limit in (tenant.quota.accounts, tenant.quota.vaults) if limit is not None), default=None)
 
     def check_bytes(self, size: int) -> None:
         """Hold new entries to the quota of bytes."""
@@ -94,6 +93,12 @@ class TenantAllowance:
     def used(self, *, size: int = 0, accounts: int = 0) -> None:
         """Add to the tenant's figures."""
         self._meter.add(self._current().tenant_id, Used(bytes=size, accounts=accounts), self._clock.now())
+
+
+def require_below(limit: int | None, count: Callable[[], int]) -> None:
+    """Raise ``QuotaExceeded`` when there are ``limit`` accounts already; ``count`` is asked only where it matters."""
+    if limit is not None and count() >= limit:
+        raise QuotaExceeded(f"the tenant has {limit} accounts, as many as it may", hint=_HINT)
 
 
 _HINT = "ask whoever administers the tenant for more"

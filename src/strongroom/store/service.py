@@ -10,7 +10,7 @@ from strongroom.formats import store_api as api
 from strongroom.store.account_index import AccountIndex, IndexedAccount
 from strongroom.store.accounts import Account, Accounts
 from strongroom.store.keys import DEFAULT_TENANT
-from strongroom.store.quotas import Unlimited
+from strongroom.store.quotas import Unlimited, require_below
 from strongroom.store.sessions import DeviceIdentity
 from strongroom.store.transactions import transact
 from strongroom.store.vaults import Vaults, size_of
@@ -77,11 +77,12 @@ class StoreService:
             wrapped_root_key=body.wrapped_root_key,
             vault_id=body.vault_id,
         )
+        limit = self._allowance.account_limit()
+        self._allowance.check_bytes(size_of(body.first))
 
         def make(transaction: WriteTransaction) -> bytes:
             # a crash before the commit leaves no trace of the account; after it, all of it
-            self._allowance.check_account(lambda: self._index.count(transaction))
-            self._allowance.check_bytes(size_of(body.first))
+            require_below(limit, lambda: self._index.count(transaction))
             self._accounts.insert(transaction, pending, body.record, account)
             self._index.add(
                 transaction,

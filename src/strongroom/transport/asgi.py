@@ -37,6 +37,7 @@ from strongroom.transport.paths import (
     STREAM_PATH,
     STREAM_TYPE,
 )
+from strongroom.transport.ports import Unobserved
 from strongroom.transport.resumptions import Origin, ResumptionTable
 from strongroom.transport.table import ChannelLimits, ChannelTable
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.clock import Clock
     from strongroom.channel.shared_key import SharedKeyring
-    from strongroom.transport.ports import Attester, EndorsementSource, IdentitySource
+    from strongroom.transport.ports import Attester, ChannelObserver, EndorsementSource, IdentitySource
     from strongroom.transport.table import OpenChannel
 
     Scope = MutableMapping[str, Any]
@@ -73,9 +74,16 @@ class _ChannelService:
     """What every service does: keep channels, open requests, run the application, seal its answers."""
 
     def __init__(
-        self, application: Application, *, clock: Clock, shared_keys: SharedKeyring | None, limits: ChannelLimits | None
+        self,
+        application: Application,
+        *,
+        clock: Clock,
+        shared_keys: SharedKeyring | None,
+        limits: ChannelLimits | None,
+        observer: ChannelObserver | None = None,
     ) -> None:
         self._application = application
+        self._observer = observer or Unobserved()
         self._clock = clock
         self._shared_keys = shared_keys
         self._limits = limits or ChannelLimits()
@@ -95,13 +103,22 @@ class _ChannelService:
             retry_after = error.retry_after_seconds if isinstance(error, Unavailable) else None
             await respond(send, error.http_status, _error_json(error), "application/json", retry_after=retry_after)
 
+    @property
+    def open_channels(self) -> int:
+        """How many channels are open."""
+        return len(self._channels)
+
     async def _outer(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["method"], scope["path"]:
             case "POST", path if path == EXCHANGE_PATH:
-                answer = await self._exchange(await self._body(receive, MAX_HELLO_BYTES))
+                body = await self._body(receive, MAX_HELLO_BYTES)
+                with self._observer.exchange("attested"):
+                    answer = await self._exchange(body)
                 await respond(send, 200, answer, CONTENT_TYPE)
             case "POST", path if path == KEYED_PATH:
-                answer = self._keyed(await self._body(receive, MAX_KEYED_REQUEST_BYTES))
+                body = await self._body(receive, MAX_KEYED_REQUEST_BYTES)
+                with self._observer.exchange("keyed"):
+                    answer = self._keyed(body)
                 await respond(send, 200, answer, CONTENT_TYPE)
             case "POST", path if path == MESSAGE_PATH:
                 await self._message(scope, receive, send)
@@ -201,7 +218,7 @@ class SharedKeyService(_ChannelService):
 class AttestedService(_ChannelService):
     """The middleware with evidence. One instance holds the channels of one process.
 
-    ``shared_keys`` are accepted besides; the application tells such channels by ``shared_key``.
+    ``shared_keys`` are accepted besides; the application tells such channels by ``shared_key``. ``observer`` watches.
     """
 
     def __init__(
@@ -214,11 +231,12 @@ class AttestedService(_ChannelService):
         clock: Clock,
         limits: ChannelLimits | None = None,
         shared_keys: SharedKeyring | None = None,
+        observer: ChannelObserver | None = None,
     ) -> None:
-        super().__init__(application, clock=clock, shared_keys=shared_keys, limits=limits)
+        super().__init__(application, clock=clock, shared_keys=shared_keys, limits=limits, observer=observer)
         self._endorsements = endorsements
         self._identities = identities
-        self._batcher = QuoteBatcher(attester, identities, clock)
+        self._batcher = QuoteBatcher(attester, identities, clock, observer=self._observer)
         self._resumptions = ResumptionTable(
             capacity=self._limits.max_resumptions, max_age_seconds=self._limits.resumption_seconds, clock=clock
         )

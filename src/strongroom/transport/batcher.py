@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from strongroom.base.errors import AttesterUnavailable, StrongroomError
 from strongroom.channel.server import Batch
 from strongroom.formats.claims import MAX_BATCH
+from strongroom.transport.ports import Unobserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.channel.messages import Attestation
     from strongroom.channel.server import InstanceIdentity
-    from strongroom.transport.ports import Attester, IdentitySource
+    from strongroom.transport.ports import Attester, ChannelObserver, IdentitySource
 
     Place = tuple[Batch, int, bytes]
     Waiting = asyncio.Future[Place]
@@ -33,7 +34,10 @@ class QuoteBatcher:
     Who came first is in the earlier batch. Who leaves makes room at once, and costs no quote if nobody else waits.
     """
 
-    def __init__(self, attester: Attester, identities: IdentitySource, clock: Clock) -> None:
+    def __init__(
+        self, attester: Attester, identities: IdentitySource, clock: Clock, *, observer: ChannelObserver | None = None
+    ) -> None:
+        self._observer = observer or Unobserved()
         self._attester = attester
         self._identities = identities
         self._clock = clock
@@ -82,7 +86,8 @@ class QuoteBatcher:
 
     def _make(self, leaves: list[bytes], identity: InstanceIdentity) -> tuple[Batch, bytes]:
         batch = Batch(leaves, identity)
-        return batch, self._attester.evidence(batch.report_data)
+        with self._observer.quote(len(leaves)):
+            return batch, self._attester.evidence(batch.report_data)
 
 
 def _fail(members: Iterable[Waiting], cause: BaseException) -> None:

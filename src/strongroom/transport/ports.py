@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
 
     from strongroom.channel.server import InstanceIdentity
 
-__all__ = ["Attester", "EndorsementSource", "IdentitySource"]
+__all__ = ["Attester", "ChannelObserver", "EndorsementSource", "IdentitySource", "Unobserved"]
 
 
 class Attester(Protocol):
@@ -39,3 +40,27 @@ class IdentitySource(Protocol):
     def identity(self, at: datetime) -> InstanceIdentity:
         """Give the instance's identity with a certificate that is valid at ``at`` and for some hours more."""
         ...
+
+
+class ChannelObserver(Protocol):
+    """Watches channels being made. Each method surrounds the work; an exception that passes is its outcome."""
+
+    def exchange(self, kind: str) -> AbstractContextManager[None]:
+        """Surround one exchange: ``"attested"`` or ``"keyed"``."""
+        ...
+
+    def quote(self, leaves: int) -> AbstractContextManager[None]:
+        """Surround the making of one quote, which ``leaves`` clients share."""
+        ...
+
+
+class Unobserved:
+    """Nobody watches."""
+
+    def exchange(self, kind: str) -> AbstractContextManager[None]:
+        """Look away."""
+        return nullcontext()
+
+    def quote(self, leaves: int) -> AbstractContextManager[None]:
+        """Look away."""
+        return nullcontext()

@@ -61,7 +61,7 @@ def test_addresses_to_listen_on_that_are_none(
     monkeypatch.setattr(environment.os, "execv", lambda *_: None)
     arguments = ["serve", "--data", str(tmp_path), "--simulated-platform", str(tmp_path), "--listen", listen]
     assert main(arguments) == 1
-    assert "--listen takes ADDRESS:PORT" in capsys.readouterr().err
+    assert "store.listen takes ADDRESS:PORT" in capsys.readouterr().err
 
 
 def test_a_port_that_somebody_has_is_not_announced(capsys: pytest.CaptureFixture[str]) -> None:
