@@ -340,7 +340,11 @@ class SyncEngine:
         ]
 
     def _restate(self) -> list[Effect]:
-        """Sign what this device has reached, if it is a member and its last statement says less or is a day old."""
+        """Sign what this device has reached, if it is a member and its last statement says less or is a day old.
+
+        What others wrote and this device has read is told at once. Where it only wrote itself, its entries say as
+        much, and the statement goes with the next fetch.
+        """
         view = self._state.view
         if view.head is None or self._device_key.public not in view.chain.members:
             return []
@@ -352,8 +356,9 @@ class SyncEngine:
             # a clock that was set back must not make a word look older than the one before
             at_ms = max(at_ms, last.statement.time_ms + 1)
         statement = state_view(view.head, device_key=self._device_key, at_ms=at_ms)
+        told = self._state.stated is not None and self._summary.pulled == 0
         self._state = replace(self._state, stated=statement)
-        return [Publish(statement=statement)]
+        return [] if told else [Publish(statement=statement)]
 
     def _next_batch(self) -> _Batch | None:
         chain = self._state.view.chain

@@ -55,8 +55,8 @@ class RecordState:
         """Encode for the device's own store."""
         # an item that stands in two places is written once: most records are clean, and most edits are sent as they are
         base = None if self.base is None else self.base.to_bytes()
-        current = self.current.to_bytes()
-        sent = None if self.sent is None else self.sent.to_bytes()
+        current = base if base is not None and self.current is self.base else self.current.to_bytes()
+        sent = None if self.sent is None else current if self.sent is self.current else self.sent.to_bytes()
         return canonical.encode(
             {
                 "format": _FORMAT,
@@ -80,19 +80,23 @@ class RecordState:
         fields.exactly("format", _FORMAT)
         fields.exactly("version", _VERSION)
         record = fields.byte_string("record", length=RECORD_ID_BYTES)
-        base = _item(fields.optional_byte_string("base"))
+        raw_base = fields.optional_byte_string("base")
         base_version = fields.number("base_version")
-        current = _item(fields.optional_byte_string("current")) or base
-        sent = _item(fields.optional_byte_string("sent"))
+        raw_current = fields.optional_byte_string("current")
+        raw_sent = fields.optional_byte_string("sent")
         fields.done()
+        base = _item(raw_base)
+        current = _item(raw_current) or base
+        sent = _item(raw_sent)
         if current is None or not isinstance(is_sent, bool) or (is_sent and sent is not None):
             raise fields.fail("the items do not fit together")
-        state = cls(
+        if (raw_current is not None and raw_current == raw_base) or (
+            raw_sent is not None and raw_sent == (raw_current or raw_base)
+        ):
+            raise fields.fail("an item is written twice")
+        return cls(
             record=record, base=base, base_version=base_version, current=current, sent=current if is_sent else sent
         )
-        if state.to_bytes() != data:
-            raise fields.fail("an item is written twice")
-        return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ def pair(store: LyingStore) -> tuple[Device, Device]:
 def write(device: Device, store: LyingStore, record: bytes, title: str, at: int = 5_000) -> None:
     device.create(record, login(title, at=at))
     device.sync(store)
+    device.sync(store)  # what a device only wrote itself it states with its next fetch
 
 
 def caught(device: Device, store: LyingStore, error: type[Exception], match: str) -> bytes:
