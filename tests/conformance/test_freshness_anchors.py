@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from memory_anchor import MemoryAnchor
+from software_tpm import software_tpm
 from strongroom.attesters.simulated.counter import SimulatedCounter
+from strongroom.attesters.tpm import TpmCounter
 from strongroom.base.errors import AnchorMoved
 from strongroom.store.freshness import ANCHOR_ID_BYTES, FreshnessAnchor
 
@@ -19,8 +21,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@contextmanager
+def tpm_counter(directory: Path) -> Iterator[FreshnessAnchor]:
+    with software_tpm(directory) as tpm:
+        counter = TpmCounter.create(tpm.socket)
+        yield counter
+        counter.close()
+
+
 ADAPTERS: dict[str, Callable[[Path], AbstractContextManager[FreshnessAnchor]]] = {
     "memory": lambda _: nullcontext(MemoryAnchor()),
+    "tpm": tpm_counter,
     "simulated": lambda directory: nullcontext(SimulatedCounter.create(directory)),
 }
 """Each gives a counter that nobody has advanced yet, for as long as the block lasts."""

@@ -44,6 +44,9 @@ class StoreSettings:
     listen: str = _declare(Address(), "127.0.0.1:7700", "address and port")
     tls_certificate: Path | None = _declare(File(), None, "PEM chain, to serve https")
     tls_key: Path | None = _declare(File(), None, "file with its PEM key")
+    counter: str = _declare(
+        Text(), "", "where the guess limits' counter is, if in a TPM: `tpm:PATH` or `tpm:PATH@INDEX`"
+    )
     debug_enclave: bool = _declare(Switch(), False, "start as a debug enclave, which clients refuse", Effect.SHOWN)
 
     @property

@@ -22,7 +22,7 @@ def init(
         str,
         typer.Option(
             "--counter",
-            help="What keeps the guess limits from being set back, for ever: platform (its own counter) or none.",
+            help="What keeps guess limits from being set back, for ever: platform (its counter), tpm:PATH, or none.",
         ),
     ] = "platform",
     database: Database = None,

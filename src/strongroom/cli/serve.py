@@ -28,6 +28,10 @@ def serve(
         Path | None, typer.Option("--tls-certificate", help="PEM chain, to serve https.", metavar="FILE")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its PEM key.", metavar="FILE")] = None,
+    counter: Annotated[
+        str | None,
+        typer.Option("--counter", help="Where the deployment's counter is, if in a TPM: tpm:PATH or tpm:PATH@INDEX."),
+    ] = None,
     debug_enclave: Annotated[
         bool, typer.Option("--debug-enclave", help="Start as a debug enclave, which clients refuse.")
     ] = False,
@@ -56,6 +60,7 @@ def serve(
         "store.listen": listen,
         "store.tls_certificate": tls_certificate,
         "store.tls_key": tls_key,
+        "store.counter": counter,
         "store.debug_enclave": debug_enclave or None,
     }
     settings = checked(load(config, os.environ, given)[0])
@@ -86,7 +91,7 @@ def serve(
             storage,
             platform,
             attester,
-            lambda bound: bound_counter(bound, platform_directory),
+            lambda bound: bound_counter(settings.store.counter or None, platform_directory, bound),
             config=settings,
             observer=observer,
         ) as service,
