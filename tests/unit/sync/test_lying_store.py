@@ -141,6 +141,12 @@ def test_reordered_entries_are_a_fork(store, a):
     caught(Device("b"), store, ForkDetected, "entry 2 stands where entry 1 belongs")
 
 
+def test_an_entry_left_out_is_a_fork(store, a):
+    del store.log[1]
+    verdict = proven(caught(Device("b"), store, ForkDetected, "entry 2 stands where entry 1 belongs"))
+    assert not verdict.conclusive
+
+
 def test_an_entry_of_another_vault_is_tampered(store, a):
     vault = b"another-vault-01"
     other = MemoryStore(vault=vault, account_key=ACCOUNT.public, head_key=HEAD_KEY)

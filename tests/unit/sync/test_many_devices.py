@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import defaultdict
 
 from hypothesis import HealthCheck, settings
@@ -129,7 +130,7 @@ def everything(item: Item) -> set[str]:
 
 
 ManyDevices.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=int(os.environ.get("SYNC_EXAMPLES", "100")),  # of up to 30 steps; docs/spec/sync.md records a long run
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
