@@ -30,6 +30,14 @@ _CALLS = frozenset(
         "hand_back",
     }
 )
+_BEFORE_PROOF = frozenset({"register_start", "register_finish", "login_start", "login_finish", "prove_device"})
+_OF_DEVICES = {
+    "list_devices": "listed",
+    "ask_for_approval": "ask",
+    "await_approval": "awaited",
+    "approve_device": "approve",
+    "refuse_device": "refuse",
+}
 
 
 class DirectStore:
@@ -65,13 +73,18 @@ class DirectStore:
         """Nothing is open."""
 
     def __getattr__(self, name: str) -> Callable[[Any], Any]:
-        if name not in _CALLS:
+        if name not in _CALLS and name not in _OF_DEVICES:
             raise AttributeError(name)
 
         def call(body: Any) -> Any:
             self.calls.append(name)
             self.before(name)
-            answer = getattr(self.service, name)(self._session, body)
+            if name in _OF_DEVICES or name in _CALLS - _BEFORE_PROOF:
+                self.service.devices.check(self._session)  # as every route does that needs a proven session
+            if name in _OF_DEVICES:
+                answer = getattr(self.service.devices, _OF_DEVICES[name])(self._session, body)
+            else:
+                answer = getattr(self.service, name)(self._session, body)
             self.after(name)
             return answer
 

@@ -23,6 +23,8 @@ __all__ = [
     "Conflict",
     "Contended",
     "Denied",
+    "DevicePending",
+    "DeviceRevoked",
     "ForkDetected",
     "HeadMoved",
     "Malformed",
@@ -219,6 +221,18 @@ class TooManyGuesses(Denied):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+
+
+class DevicePending(NotAuthorised):
+    """A device that no other device has approved yet, nor the recovery kit."""
+
+    code = "device-pending"
+
+
+class DeviceRevoked(Denied):
+    """This device was removed from its vault, and never comes back. What it has read it keeps."""
+
+    code = "device-revoked"
 
 
 class Conflict(StrongroomError):

@@ -11,6 +11,7 @@ from strongroom.cli import (
     collateral,
     configuration,
     connect,
+    devices,
     edit,
     get,
     head,
@@ -69,6 +70,7 @@ for panel, commands in _COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=panel)(command)
 
+app.add_typer(devices.app, name="devices", rich_help_panel=_DEVICE)
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(configuration.app, rich_help_panel=_SERVICE)
 app.add_typer(policy.app, rich_help_panel=_TRUST)

@@ -11,6 +11,7 @@ from strongroom.cli.options import (
     AcceptSimulated,
     Address,
     AsJson,
+    DeviceName,
     Home,
     PasswordFile,
     PolicyFile,
@@ -20,6 +21,8 @@ from strongroom.cli.options import (
 )
 
 __all__ = ["login"]
+
+_POLL_SECONDS = 2.0
 
 
 def login(
@@ -33,6 +36,11 @@ def login(
             metavar="FILE",
         ),
     ] = None,
+    ask_a_device: Annotated[
+        bool,
+        typer.Option("--ask-a-device", help="Ask another device for approval instead of using the account secret."),
+    ] = False,
+    device_name: DeviceName = None,
     password_file: PasswordFile = None,
     home: Home = None,
     root: RootFile = None,
@@ -42,24 +50,42 @@ def login(
 ) -> None:
     """Verify a store, log in from a new device and fetch the vault.
 
-    Needs the password and the account secret from the recovery kit. After this the device knows its store and
-    proves itself with a key of its own.
+    Needs the password, and either the account secret from the recovery kit or one of your devices: with
+    --ask-a-device this one shows a code and waits until it is typed there (`strongroom devices approve CODE`).
+    After this the device knows its store and proves itself with a key of its own.
 
     Example: strongroom login strongroom1:… --username me@example.com
     """
-    from strongroom.cli.output import emit, emit_json
+    import time
+
+    from strongroom.cli.options import device_name as named
+    from strongroom.cli.output import emit, emit_json, note
     from strongroom.cli.prompts import read_account_secret, read_password
     from strongroom.cli.wanted import Wanted, met
     from strongroom.client.account import Credentials, joined
+    from strongroom.client.approval import Patience, joined_by_approval
     from strongroom.client.driver import sync_device
     from strongroom.records.account_secret import AccountSecret
 
     directory = home_directory(home)
     wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
     with met(wanted, directory) as (store, trust):
-        credentials = Credentials(username=username, password=read_password(password_file))
-        account_secret = AccountSecret.parse(read_account_secret(account_secret_file))
-        with joined(directory, store, credentials, trust, account_secret) as device:
+        credentials = Credentials(
+            username=username, password=read_password(password_file), device_name=named(device_name)
+        )
+        if ask_a_device:
+            joining = joined_by_approval(
+                directory,
+                store,
+                credentials,
+                trust,
+                show_code=lambda code: note(f"on another device, run: strongroom devices approve {code}"),
+                patience=Patience(pause=lambda: time.sleep(_POLL_SECONDS)),
+            )
+        else:
+            account_secret = AccountSecret.parse(read_account_secret(account_secret_file))
+            joining = joined(directory, store, credentials, trust, account_secret)
+        with joining as device:
             summary = sync_device(device, store)
             device_key = device.device_key.public.hex()
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,13 @@ __all__ = [
     "ConfigFile",
     "Database",
     "DatabasePasswordFile",
+    "DeviceName",
     "Home",
     "PasswordFile",
     "PolicyFile",
     "RootFile",
     "Username",
+    "device_name",
     "home_directory",
 ]
 
@@ -32,6 +35,11 @@ def home_directory(given: Path | None) -> Path:
         return Path(home)
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(data) / "strongroom"
+
+
+def device_name(given: str | None) -> str:
+    """Give what this device is to be called: as said, else its host name, shortened to 64 characters."""
+    return (platform.node() if given is None else given).strip()[:64]
 
 
 Home = Annotated[
@@ -78,4 +86,8 @@ DatabasePasswordFile = Annotated[
         metavar="FILE",
         envvar="STRONGROOM_DATABASE_PASSWORD_FILE",
     ),
+]
+DeviceName = Annotated[
+    str | None,
+    typer.Option("--device-name", help="What your other devices see this one called; its host name by default."),
 ]

@@ -11,6 +11,7 @@ from strongroom.cli.options import (
     AcceptSimulated,
     Address,
     AsJson,
+    DeviceName,
     Home,
     PasswordFile,
     PolicyFile,
@@ -32,6 +33,7 @@ def register(
         Path | None,
         typer.Option("--recovery-kit", help="Where to write it; recovery-kit.txt by default.", metavar="FILE"),
     ] = None,
+    device_name: DeviceName = None,
     password_file: PasswordFile = None,
     home: Home = None,
     root: RootFile = None,
@@ -46,6 +48,7 @@ def register(
 
     Example: strongroom register strongroom1:… --username me@example.com
     """
+    from strongroom.cli.options import device_name as named
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.cli.prompts import read_password
     from strongroom.cli.wanted import Wanted, met
@@ -62,7 +65,8 @@ def register(
         write_private_file(kit, recovery_kit_text(device).encode())
 
     with met(wanted, directory) as (store, trust):
-        credentials = Credentials(username=username, password=read_password(password_file, confirm=True))
+        password = read_password(password_file, confirm=True)
+        credentials = Credentials(username=username, password=password, device_name=named(device_name))
         with registered(directory, store, credentials, trust, before_ready=keep_kit) as device:
             sync_device(device, store)
             device_key = device.device_key.public.hex()

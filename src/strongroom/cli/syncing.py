@@ -22,23 +22,24 @@ if TYPE_CHECKING:
     from strongroom.client.repair import Repaired
     from strongroom.sync.effects import Summary
 
-__all__ = ["repair_and_keep_proof", "sync_and_keep_proof"]
+__all__ = ["repair_and_keep_proof", "store_of", "sync_and_keep_proof"]
 
 
 def sync_and_keep_proof(device: Device) -> Summary:
     """Sync; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
-    with _store_of(device) as store:
+    with store_of(device) as store:
         return sync_device(device, store)
 
 
 def repair_and_keep_proof(device: Device) -> Repaired:
     """Hand back what the store has lost; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
-    with _store_of(device) as store:
+    with store_of(device) as store:
         return hand_back(device, store)
 
 
 @contextmanager
-def _store_of(device: Device) -> Iterator[StoreApi]:
+def store_of(device: Device) -> Iterator[StoreApi]:
+    """Give a device's way to its store; the proof of a ``Misbehaviour`` is kept before it is raised on."""
     if device.profile.state is ProfileState.JOINING:
         raise Misconfigured("this device's login was not finished", hint="run `strongroom login` again")
     store = open_store(device.profile.trust, device.home)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from strongroom.client.api import StoreApi
     from strongroom.client.device import Device
+    from strongroom.crypto.signatures import SigningKey
 
-__all__ = ["Credentials", "joined", "mark_ready", "prove_device", "registered"]
+__all__ = ["Credentials", "LoggedIn", "joined", "joined_with", "log_in", "mark_ready", "prove_device", "registered"]
 
 _ATTEMPTS: Final = 3
 
@@ -42,17 +43,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Credentials:
-    """A name and a password, with the cost of stretching it. No representation."""
+    """A name and a password, the cost of stretching it, and what this device is to be called. No representation."""
 
     username: str
     password: bytes
     cost: StretchProfile = RFC_9106_LOW_MEMORY
+    device_name: str = ""
 
     def __post_init__(self) -> None:
         try:
             self.username.encode()
         except UnicodeEncodeError:
             raise Malformed("not a text that UTF-8 can hold", path="username") from None
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class LoggedIn:
+    """What a proven password gives: the account as the store has it, and OPAQUE's export key. No representation."""
+
+    view: api.AccountView
+    export_key: bytes
 
 
 @contextmanager
@@ -92,10 +102,25 @@ def joined(
     The session then is the account's; the device becomes a member with its first sync. ``NotAuthorised`` for a wrong
     password, an unknown account and a wrong account secret.
     """
-    view, export_key = _log_in(store, credentials)
+    with joined_with(home, log_in(store, credentials), credentials, trust, account_secret) as device:
+        yield device
+
+
+@contextmanager
+def joined_with(
+    home: Path,
+    login: LoggedIn,
+    credentials: Credentials,
+    trust: Trust,
+    account_secret: AccountSecret,
+    *,
+    device_key: SigningKey | None = None,
+) -> Iterator[Device]:
+    """Set this device up after a login; ``device_key`` is one that was approved already, else a new one is made."""
+    view = login.view
     root_key = unwrap_root_key(
         view.wrapped_root_key,
-        export_key=export_key,
+        export_key=login.export_key,
         account_secret=account_secret,
         account=view.account_id,
         generation=FIRST_EPOCH,
@@ -119,8 +144,11 @@ def joined(
         account_secret=account_secret,
         trust=trust,
         state=ProfileState.JOINING,
+        name=credentials.device_name,
     )
-    with create_device(home, new, password=credentials.password, cost=credentials.cost) as device:
+    with create_device(
+        home, new, password=credentials.password, cost=credentials.cost, device_key=device_key
+    ) as device:
         yield device
 
 
@@ -135,7 +163,12 @@ def prove_device(store: StoreApi, device: Device) -> bytes:
     def prove(session: bytes) -> bytes:
         signature = device.device_key.sign(api.DEVICE_PROOF_LABEL, api.device_proof(session, account_id))
         store.prove_device(
-            api.DeviceSession(account_id=account_id, device_key=device.device_key.public, signature=signature)
+            api.DeviceSession(
+                account_id=account_id,
+                device_key=device.device_key.public,
+                signature=signature,
+                name=device.profile.device_name,
+            )
         )
         return session
 
@@ -168,6 +201,7 @@ def _pending(home: Path, credentials: Credentials, trust: Trust) -> Iterator[Dev
         account_secret=AccountSecret.generate(),
         trust=trust,
         state=ProfileState.REGISTERING,
+        name=credentials.device_name,
     )
     with create_device(home, new, password=credentials.password, cost=credentials.cost) as device:
         yield device
@@ -215,8 +249,10 @@ def _is_ours(store: StoreApi, device: Device) -> bool:
     return True
 
 
-def _log_in(store: StoreApi, credentials: Credentials) -> tuple[api.AccountView, bytes]:
-    def log_in(_session: bytes) -> tuple[api.AccountView, bytes]:
+def log_in(store: StoreApi, credentials: Credentials) -> LoggedIn:
+    """Prove the password; ``NotAuthorised`` for a wrong one and for an unknown account."""
+
+    def attempt(_session: bytes) -> LoggedIn:
         state, ke1 = opaque.client.start_login(credentials.password)
         started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
         try:
@@ -225,9 +261,9 @@ def _log_in(store: StoreApi, credentials: Credentials) -> tuple[api.AccountView,
             )
         except opaque.WrongPassword:
             raise NotAuthorised("unknown account or wrong password") from None
-        return store.login_finish(api.LoginFinish(ke3=ke3)), export_key
+        return LoggedIn(view=store.login_finish(api.LoginFinish(ke3=ke3)), export_key=export_key)
 
-    return _in_one_session(store, log_in)
+    return _in_one_session(store, attempt)
 
 
 def _in_one_session(store: StoreApi, attempt: Callable[[bytes], T]) -> T:

@@ -10,6 +10,8 @@ from strongroom.base.errors import (
     AnchorUnavailable,
     Conflict,
     Denied,
+    DevicePending,
+    DeviceRevoked,
     HeadMoved,
     Malformed,
     MalformedEntry,
@@ -26,6 +28,7 @@ from strongroom.base.errors import (
     Unavailable,
     VaultBehind,
 )
+from strongroom.formats import device_api
 from strongroom.formats import store_api as api
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
         AnchorUnavailable,
         Conflict,
         Denied,
+        DevicePending,
+        DeviceRevoked,
         HeadMoved,
         Malformed,
         MalformedEntry,
@@ -126,6 +131,26 @@ class StoreApi:
     def hand_back(self, body: api.HandBack) -> api.Appended:
         """Give the store entries back that it has lost."""
         return self._call("/v1/vault/hand-back", body, api.Appended)
+
+    def list_devices(self, body: device_api.ListDevices) -> device_api.DeviceList:
+        """Fetch what the store notes of the account's devices."""
+        return self._call("/v1/devices/list", body, device_api.DeviceList)
+
+    def ask_for_approval(self, body: device_api.AskForApproval) -> device_api.Done:
+        """Ask the account's devices to admit this one."""
+        return self._call("/v1/devices/ask", body, device_api.Done)
+
+    def await_approval(self, body: device_api.AwaitApproval) -> device_api.Awaited:
+        """Ask what has become of that."""
+        return self._call("/v1/devices/await", body, device_api.Awaited)
+
+    def approve_device(self, body: device_api.Approve) -> api.Appended:
+        """Admit a device; ``HeadMoved`` when the head is no longer the expected one."""
+        return self._call("/v1/devices/approve", body, api.Appended)
+
+    def refuse_device(self, body: device_api.RefuseDevice) -> device_api.Done:
+        """Have a request forgotten."""
+        return self._call("/v1/devices/refuse", body, device_api.Done)
 
     def _call(self, path: str, body: api.Body, answer: type[T]) -> T:
         response = self._http.post(path, content=api.encode(body), headers={"content-type": "application/json"})

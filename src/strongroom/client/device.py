@@ -58,17 +58,23 @@ class NewDevice:
     account_secret: AccountSecret
     trust: Trust
     state: ProfileState
+    name: str = ""
 
 
 @contextmanager
 def create_device(
-    home: Path, new: NewDevice, *, password: bytes, cost: StretchProfile = RFC_9106_LOW_MEMORY
+    home: Path,
+    new: NewDevice,
+    *,
+    password: bytes,
+    cost: StretchProfile = RFC_9106_LOW_MEMORY,
+    device_key: SigningKey | None = None,
 ) -> Iterator[Device]:
-    """Write a new device to disk and give it, unlocked.
+    """Write a new device to disk and give it, unlocked. ``device_key`` is its key where that was made before.
 
     The profile is written last: a crash before leaves files that no profile speaks of, and setting up begins anew.
     """
-    device_key = SigningKey.generate()
+    device_key = device_key or SigningKey.generate()
     secret = new_device_secret()
     make_private_directory(home)
     _remove_leftovers(home)
@@ -88,6 +94,7 @@ def create_device(
                 new.root_key, password=password, device_secret=secret, account=new.account_id, cost=cost
             ),
             trust=new.trust,
+            device_name=new.name,
         )
         save_profile(home, profile)
         yield Device(

@@ -49,7 +49,10 @@ class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One account on this device. ``wrapped_root_key`` opens with the password and the device's secret."""
+    """One account on this device. ``wrapped_root_key`` opens with the password and the device's secret.
+
+    ``device_name`` is what the account's other devices see this one called.
+    """
 
     state: ProfileState
     username: str
@@ -58,6 +61,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     device_key: bytes
     wrapped_root_key: bytes
     trust: Trust
+    device_name: str = ""
 
 
 def profile_exists(home: Path) -> bool:

@@ -68,6 +68,7 @@ Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Small = Annotated[bytes, msgspec.Meta(max_length=2048)]
 EntryBytes = Annotated[bytes, msgspec.Meta(max_length=1024)]
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
+DeviceName = Annotated[str, msgspec.Meta(max_length=64)]
 Length = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 Path = Annotated[list[Key32], msgspec.Meta(max_length=128)]
 
@@ -144,11 +145,15 @@ class AccountView(Body, frozen=True):
 
 
 class DeviceSession(Body, frozen=True):
-    """``POST /v1/sessions/device``: a device of the account proves itself in this session."""
+    """``POST /v1/sessions/device``: a device of the account proves itself in this session.
+
+    ``name`` is what the account's devices are to see it called; empty for what it was called before.
+    """
 
     account_id: Id16
     device_key: Key32
     signature: Signature
+    name: DeviceName = ""
 
 
 class DeviceProven(Body, frozen=True):

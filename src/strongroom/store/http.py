@@ -20,7 +20,7 @@ from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.observers import UnobservedStore
 from strongroom.store.routes import STORE_ROUTES
 from strongroom.store.service import StoreService
-from strongroom.store.sessions import ChannelSession
+from strongroom.store.sessions import ChannelSession, Grade
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,6 +64,8 @@ def _endpoint(
         body = api.decode(content, route.request)
         session.bind_tenant(tenant)
         session.check(route.grade)
+        if route.grade is not Grade.NOTHING:
+            service.devices.check(session)
         service.count_request(session)
         return api.encode(route.operation(service, session, body))
 

@@ -14,6 +14,8 @@ from strongroom.base.errors import (
     AnchorUnavailable,
     ChannelRefused,
     Conflict,
+    DevicePending,
+    DeviceRevoked,
     HeadMoved,
     MalformedEntry,
     MalformedMessage,
@@ -27,8 +29,10 @@ from strongroom.base.errors import (
     Unavailable,
     VaultBehind,
 )
+from strongroom.formats import device_api
 from strongroom.formats import store_api as api
 from strongroom.store.accounts import AccountExists
+from strongroom.store.device_operations import DeviceOperations
 from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession, Grade
 
@@ -84,7 +88,8 @@ def route(
     errors: tuple[type[StrongroomError], ...] = (),
 ) -> Route[S]:
     """Declare a route; the types of its bodies are held to those of its operation by the type checker."""
-    every = tuple(dict.fromkeys((*errors, *COMMON_ERRORS)))
+    needs = () if grade is Grade.NOTHING else (DevicePending, DeviceRevoked)
+    every = tuple(dict.fromkeys((*errors, *needs, *COMMON_ERRORS)))
     return Route(
         method="POST",
         path=path,
@@ -95,6 +100,15 @@ def route(
         grade=grade,
         errors=every,
     )
+
+
+def _of_devices(
+    operation: Callable[[DeviceOperations, ChannelSession, Asked], Given],
+) -> Callable[[StoreService, ChannelSession, Asked], Given]:
+    def call(service: StoreService, session: ChannelSession, body: Asked) -> Given:
+        return operation(service.devices, session, body)
+
+    return call
 
 
 STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
@@ -139,6 +153,7 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.DeviceProven,
         "Check a device's signature over this session; the session then is that device's",
         grade=Grade.NOTHING,
+        errors=(DevicePending, DeviceRevoked),
     ),
     route(
         "/v1/vault/fetch",
@@ -183,5 +198,47 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         "Take back entries that this deployment had signed for and lost",
         grade=Grade.DEVICE,
         errors=(HeadMoved, Conflict, MalformedEntry),
+    ),
+    route(
+        "/v1/devices/list",
+        _of_devices(DeviceOperations.listed),
+        device_api.ListDevices,
+        device_api.DeviceList,
+        "Give the account's devices, and those that wait for approval",
+        grade=Grade.DEVICE,
+    ),
+    route(
+        "/v1/devices/ask",
+        _of_devices(DeviceOperations.ask),
+        device_api.AskForApproval,
+        device_api.Done,
+        "Ask the account's devices to admit this one",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
+    ),
+    route(
+        "/v1/devices/await",
+        _of_devices(DeviceOperations.awaited),
+        device_api.AwaitApproval,
+        device_api.Awaited,
+        "Tell what has become of a request for approval",
+        grade=Grade.ACCOUNT,
+    ),
+    route(
+        "/v1/devices/approve",
+        _of_devices(DeviceOperations.approve),
+        device_api.Approve,
+        api.Appended,
+        "Admit a device that waits, and keep what was sealed to it",
+        grade=Grade.DEVICE,
+        errors=(HeadMoved, Conflict, MalformedEntry),
+    ),
+    route(
+        "/v1/devices/refuse",
+        _of_devices(DeviceOperations.refuse),
+        device_api.RefuseDevice,
+        device_api.Done,
+        "Forget a device's request for approval",
+        grade=Grade.DEVICE,
     ),
 )

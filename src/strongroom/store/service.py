@@ -9,6 +9,8 @@ from strongroom.base.errors import NotAuthorised
 from strongroom.formats import store_api as api
 from strongroom.store.account_index import AccountIndex, IndexedAccount
 from strongroom.store.accounts import Account, Accounts
+from strongroom.store.device_operations import DeviceOperations
+from strongroom.store.devices import Devices
 from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.quotas import Unlimited, require_below
 from strongroom.store.sessions import DeviceIdentity
@@ -55,6 +57,7 @@ class StoreService:
             raise ValueError("vaults of another tenant than the default one need names of their own")
         own_names = None if branch.tenant == DEFAULT_TENANT else names
         self._vaults = Vaults(branch.rows, branch.keys, epoch=branch.epoch, names=own_names)
+        self.devices = DeviceOperations(storage, Devices(branch.rows, branch.keys), self._vaults, clock)
 
     def count_request(self, session: ChannelSession) -> None:
         """Count a request of somebody who has proven an account; a stranger uses up no tenant's quota."""
@@ -129,14 +132,17 @@ class StoreService:
     def prove_device(self, session: ChannelSession, body: api.DeviceSession) -> api.DeviceProven:
         """Check a device's signature over this session; the session then is that device's.
 
-        An unknown account, a device that is no member and a wrong signature get the same answer.
+        An unknown account, a device that is no member and a wrong signature get the same answer. Who has the key of a
+        device that was revoked, or that waits for approval, is told so.
         """
         session.check_device_proof(body.account_id, body.device_key, body.signature)
         with self._storage.read() as transaction:
             vault_id = self._accounts.vault_of(transaction, body.account_id)
-            known = vault_id is not None and self._vaults.is_member(transaction, vault_id, body.device_key)
-        if vault_id is None or not known:
-            raise NotAuthorised("unknown or revoked device")
+            if vault_id is None:
+                raise NotAuthorised("unknown or revoked device")
+            self.devices.refuse_if_waiting(transaction, body.account_id, vault_id, body.device_key)
+            self.devices.require_member(transaction, vault_id, body.device_key)
+        self.devices.seen(body.account_id, body.device_key, body.name)
         session.identity = DeviceIdentity(account_id=body.account_id, vault_id=vault_id, device_key=body.device_key)
         return api.DeviceProven(vault_id=vault_id)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from strongroom.base import canonical
 from strongroom.base.errors import (
     Conflict,
+    DevicePending,
+    DeviceRevoked,
     HeadMoved,
     Malformed,
     MalformedEntry,
@@ -28,7 +30,7 @@ from strongroom.store.history import VaultHistory
 from strongroom.store.ports import Table
 from strongroom.store.views import DeviceViews
 from strongroom.vaultlog.chain import ChainState, chain_leaf, extend
-from strongroom.vaultlog.entry import DeviceAdded, Step
+from strongroom.vaultlog.entry import DeviceAdded, DeviceRemoved, Step
 from strongroom.vaultlog.head import SignedHead, sign_head
 
 if TYPE_CHECKING:
@@ -148,17 +150,20 @@ class Vaults:
     ) -> bytes:
         """Append entries to exactly this head, or raise ``HeadMoved``; returns the signed head.
 
-        Records are written by a proven device, as itself. An account proven by its password alone may admit devices,
-        and append what a device wrote that these very entries admit.
+        Records are written by a proven device, as itself, which may admit and remove others. An account proven by its
+        password alone may append what the account key signed: that admits devices. And what a device wrote that these
+        very entries admit.
         """
         version, vault = self._load(transaction, identity.vault_id)
+        if identity.device_key in vault.chain.removed:
+            raise DeviceRevoked("this device was revoked")
         if vault.lost is not None:
             raise VaultBehind(
                 "the store has lost entries of this vault that it had signed for",
                 hint="a device that has them hands them back with `strongroom sync --repair`",
             )
         steps = _expected(vault.chain, expected_length, expected_chain, entries)
-        _check_authors(steps, identity)
+        _check_authors(steps, identity, vault.chain.account_key)
         extended = _extend(vault.chain, steps)
         self._write(transaction, version, vault.chain, _Vault(chain=extended), entries)
         return self._sign(extended, time_ms)
@@ -242,9 +247,9 @@ class Vaults:
         views = self.views.of(transaction, vault_id, state.members) if complete else []
         return VaultPage(length=state.length, head=self._sign(state, time_ms), entries=entries, views=views)
 
-    def is_member(self, transaction: ReadTransaction, vault_id: bytes, device_key: bytes) -> bool:
-        """Tell whether a device belongs to a vault."""
-        return device_key in self.members(transaction, vault_id)
+    def state(self, transaction: ReadTransaction, vault_id: bytes) -> ChainState:
+        """Give where a vault's chain stands: its members, and the devices that were removed."""
+        return self._load(transaction, vault_id)[1].chain
 
     def stored_bytes(self, transaction: ReadTransaction, vault_id: bytes) -> int:
         """Count what a vault's entries and sealed records take, by reading them."""
@@ -338,13 +343,23 @@ def _begins(state: ChainState, head: Head, path: Sequence[bytes]) -> bool:
     return roots == (state.root, head.root)
 
 
-def _check_authors(steps: Sequence[Step], identity: DeviceIdentity) -> None:
+def _check_authors(steps: Sequence[Step], identity: DeviceIdentity, account_key: bytes) -> None:
     changes = [step.entry.entry.change for step in steps]
     authors = {identity.device_key}
     if identity.device_key is None:
         authors = {change.device for change in changes if isinstance(change, DeviceAdded)}
     for step, change in zip(steps, changes, strict=True):
-        if not isinstance(change, DeviceAdded) and step.entry.entry.author not in authors:
+        author = step.entry.entry.author
+        if isinstance(change, DeviceAdded) and author == account_key:
+            continue  # made with the account secret: the recovery kit's way in
+        if isinstance(change, DeviceRemoved) and identity.device_key is not None and author == account_key:
+            continue
+        if identity.device_key is None and (author not in authors or isinstance(change, DeviceRemoved)):
+            raise DevicePending(
+                "a password alone writes nothing, and no device was approved",
+                hint="approve this device on another one, or use the recovery kit",
+            )
+        if author not in authors:
             raise NotAuthorised("only the device that wrote an entry may append it")
 
 

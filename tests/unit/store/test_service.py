@@ -5,7 +5,15 @@ import os
 import pytest
 
 from store_client import FakeSealer, Person, new_service, new_session, reopened
-from strongroom.base.errors import Conflict, HeadMoved, Malformed, MalformedEntry, Misconfigured, NotAuthorised
+from strongroom.base.errors import (
+    Conflict,
+    DevicePending,
+    HeadMoved,
+    Malformed,
+    MalformedEntry,
+    Misconfigured,
+    NotAuthorised,
+)
 from strongroom.crypto import opaque
 from strongroom.crypto.opaque import WrongPassword
 from strongroom.crypto.signatures import SigningKey
@@ -160,7 +168,7 @@ def test_a_password_alone_writes_no_record() -> None:
     session = new_session()
     person.login(service, session)
     before = person.chain
-    with pytest.raises(NotAuthorised, match="only the device"):
+    with pytest.raises(DevicePending, match="a password alone writes nothing"):
         person.append(service, session, [person.write(os.urandom(16), b"x")], before)
 
 
