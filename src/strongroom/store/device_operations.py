@@ -21,12 +21,13 @@ from strongroom.base.errors import (
 from strongroom.formats import device_api as api
 from strongroom.formats.store_api import Appended
 from strongroom.store.devices import DeviceNote, Waiting
+from strongroom.store.transactions import transact
 from strongroom.vaultlog.entry import DeviceAdded, Step
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.store.devices import Devices
-    from strongroom.store.ports import ReadTransaction, RecordStore
+    from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
     from strongroom.store.sessions import ChannelSession
     from strongroom.store.vaults import Vaults
 
@@ -87,16 +88,18 @@ class DeviceOperations:
             note = self._devices.notes(transaction, account_id, [device_key]).get(device_key)
         if note is not None and abs(now - note.seen_ms) < _SEEN_EVERY_MS and name in ("", note.name):
             return
+
+        def keep(transaction: WriteTransaction) -> None:
+            old = self._devices.notes(transaction, account_id, [device_key]).get(device_key, DeviceNote(added_ms=now))
+            note = replace(old, seen_ms=now, name=name or old.name)
+            self._devices.save(transaction, account_id, device_key, note)
+            waiting = self._devices.waiting(transaction, account_id, at_ms=now)
+            left = [item for item in waiting if item.device_key != device_key]
+            if len(left) < len(waiting):
+                self._devices.save_waiting(transaction, account_id, left)
+
         try:
-            with self._storage.write() as transaction:
-                note = self._devices.notes(transaction, account_id, [device_key]).get(device_key)
-                note = note or DeviceNote(added_ms=now)
-                note = replace(note, seen_ms=now, name=name or note.name)
-                self._devices.save(transaction, account_id, device_key, note)
-                waiting = self._devices.waiting(transaction, account_id, at_ms=now)
-                left = [item for item in waiting if item.device_key != device_key]
-                if len(left) < len(waiting):
-                    self._devices.save_waiting(transaction, account_id, left)
+            transact(self._storage, keep)
         except (Conflict, StorageUnavailable) as error:
             # a name and an hour are not worth a refusal
             _log.warning("a device's last use was not noted: %s", error.message)
@@ -125,7 +128,8 @@ class DeviceOperations:
     def ask(self, session: ChannelSession, body: api.AskForApproval) -> api.Done:
         """Note that a device wants to be admitted. The account's password was proven; that admits nobody."""
         identity, now = session.require(), self._now_ms()
-        with self._storage.write() as transaction:
+
+        def note(transaction: WriteTransaction) -> None:
             state = self._vaults.state(transaction, identity.vault_id)
             if body.device_key in state.members | state.removed:
                 raise Conflict("this device has asked before")
@@ -133,6 +137,8 @@ class DeviceOperations:
             others = [item for item in waiting if item.device_key != body.device_key]
             asking = Waiting(device_key=body.device_key, kem_key=body.kem_key, name=body.name, asked_ms=now)
             self._devices.save_waiting(transaction, identity.account_id, [*others, asking])
+
+        transact(self._storage, note)
         return api.Done()
 
     def awaited(self, session: ChannelSession, body: api.AwaitApproval) -> api.Awaited:
@@ -152,7 +158,8 @@ class DeviceOperations:
         admitted = [_admitted_by(pair.entry, pair.sealed) for pair in body.entries]
         if any(device != body.device_key for device in admitted) or not body.sealed:
             raise MalformedEntry("the entry admits another device than the approved one", path="entries")
-        with self._storage.write() as transaction:
+
+        def admit(transaction: WriteTransaction) -> bytes:
             waiting = self._devices.waiting(transaction, identity.account_id, at_ms=now)
             asked = next((item for item in waiting if item.device_key == body.device_key), None)
             if asked is None:
@@ -172,15 +179,20 @@ class DeviceOperations:
             self._devices.save(
                 transaction, identity.account_id, body.device_key, DeviceNote(name=asked.name, added_ms=now)
             )
-        return Appended(head=head)
+            return head
+
+        return Appended(head=transact(self._storage, admit))
 
     def refuse(self, session: ChannelSession, body: api.RefuseDevice) -> api.Done:
         """Forget a request; one that is not there is as good as forgotten."""
         identity = session.require()
-        with self._storage.write() as transaction:
+
+        def forget(transaction: WriteTransaction) -> None:
             waiting = self._devices.waiting(transaction, identity.account_id, at_ms=self._now_ms())
             left = [item for item in waiting if item.device_key != body.device_key]
             self._devices.save_waiting(transaction, identity.account_id, left)
+
+        transact(self._storage, forget)
         return api.Done()
 
     def _now_ms(self) -> int:

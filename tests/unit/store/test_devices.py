@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from store_client import FakeClock, FakeSealer, Person, new_session, reopened
+from store_client import FakeClock, FakeSealer, Person, new_service, new_session, reopened
 from strongroom.base.errors import (
     Conflict,
     DevicePending,
@@ -29,7 +29,6 @@ from strongroom.storage.memory import MemoryRecordStore
 from strongroom.store.deployment import Deployment
 from strongroom.store.devices import WAITING_MS, DeviceNote, Devices, Waiting
 from strongroom.store.http import store_application
-from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession
 from strongroom.testing.failing_storage import FailingRecordStore, Fault
 from strongroom.vaultlog.chain import authorise_device, remove_device
@@ -45,7 +44,7 @@ class World:
     def __init__(self) -> None:
         self.storage = MemoryRecordStore()
         self.clock = FakeClock()
-        self.service = StoreService(self.storage, Deployment.create(self.storage, FakeSealer()), self.clock)
+        self.service = new_service(self.storage, self.clock)
         self.person = Person("a@example.com")
         self.person.register(self.service)
         self.session = self.proven()
@@ -311,7 +310,7 @@ def test_the_last_use_is_noted_once_an_hour_and_a_name_at_once(world) -> None:
 
 def test_a_device_is_served_when_its_last_use_cannot_be_noted() -> None:
     storage = FailingRecordStore(MemoryRecordStore())
-    service = StoreService(storage, Deployment.create(storage, FakeSealer()), FakeClock())
+    service = new_service(storage)
     person = Person("a@example.com")
     person.register(service)
     storage.fail_write(0, Fault.BEFORE_PERSIST)
