@@ -214,6 +214,7 @@ def test_the_servers_disk_may_fail_before_and_after_a_registrations_commit(tmp_p
             assert load_profile(home).state is ProfileState.REGISTERING
             with connected() as store, person.register(home, store) as device:
                 LocalVault(device.store).add(login_item("first"))
+                prove_device(store, device)  # the store notes that it was here, so the next write is the append
                 for append_fault in Fault:
                     storage.fail_write(0, append_fault)
                     edit(device, "first", username=str(append_fault))
