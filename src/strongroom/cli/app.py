@@ -27,6 +27,7 @@ from strongroom.cli import (
     proof,
     register,
     remove,
+    rotate,
     serve,
     sync,
     verifier,
@@ -64,7 +65,13 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "sync": sync.sync,
         "head": head.head,
     },
-    _SERVICE: {"init": init.init, "invite": invite.invite, "serve": serve.serve, "platform": platform.platform},
+    _SERVICE: {
+        "init": init.init,
+        "invite": invite.invite,
+        "serve": serve.serve,
+        "rotate": rotate.rotate,
+        "platform": platform.platform,
+    },
 }
 for panel, commands in _COMMANDS.items():
     for name, command in commands.items():

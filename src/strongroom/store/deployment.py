@@ -22,12 +22,13 @@ from strongroom.crypto.kdf import KEY_BYTES
 from strongroom.crypto.signatures import SEED_BYTES, SigningKey
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, InstanceCertificate, machine_id
 from strongroom.store.charter import Charter
+from strongroom.store.epochs import FIRST_EPOCH, BranchSealing, RootKeys, keep_earlier
 from strongroom.store.guess_gate import found_guesses
 from strongroom.store.joins import JoinEvent, JoinLog, JoinRecord
 from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
-from strongroom.store.root import Root, Sealer, keep_copy, open_copy
-from strongroom.store.sealing import SealedRows
+from strongroom.store.root import Root, Sealer, keep_copy, open_copy, replace_copy
+from strongroom.store.sealing import OneKey, SealedRows
 from strongroom.store.transactions import transact
 from strongroom.verifier.release import ReleaseState
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Branch", "Deployment", "Sealer"]
 
 _DEPLOYMENT_ROW: Final = sha256(b"strongroom deployment key")
-_FIRST_EPOCH: Final = 1
 _CLOCK_SKEW_MS: Final = 10 * 60 * 1000  # a client's clock may lag behind ours by this much
 _RENEW_BEFORE_MS: Final = MAX_LIFETIME_MS // 2
 
@@ -64,10 +64,10 @@ class Deployment:
         self, storage: RecordStore, sealer: Sealer, root: Root, *, instance_key: SigningKey | None = None
     ) -> None:
         self._storage = storage
-        self.root = root
+        self._roots = RootKeys(storage, root, lambda: open_copy(storage, sealer))
         self.machine = machine_id(sealer.platform_id)
-        self.keys = StoreKeys.derive(root.key, root.epoch)
-        self.rows = SealedRows(self.keys.sealing)
+        self.keys = self._roots.keys()
+        self.rows = SealedRows(BranchSealing(self._roots))
         self.joins = JoinLog(self.rows, self.keys)
         self._instance_key = instance_key or SigningKey.generate()
         self._identity: InstanceIdentity | None = None
@@ -92,9 +92,9 @@ class Deployment:
         ``charter`` are its rules; without one nobody may join, release or recover. ``anchor`` is the
         counter on which the guess limits hang from then on.
         """
-        root = Root(key=os.urandom(KEY_BYTES), epoch=_FIRST_EPOCH)
+        root = Root(key=os.urandom(KEY_BYTES), epoch=FIRST_EPOCH)
         keys = StoreKeys.derive(root.key, root.epoch)
-        rows = SealedRows(keys.sealing)
+        rows = SealedRows(OneKey(keys.sealing, root.epoch))
         rules = (charter or Charter.closed()).to_bytes()
 
         def make(transaction: WriteTransaction) -> None:
@@ -171,8 +171,34 @@ class Deployment:
 
     def branch(self, tenant: TenantSecret) -> Branch:
         """Give a tenant's branch. What is sealed in one branch opens in no other."""
-        keys = StoreKeys.derive(self.root.key, self.root.epoch, tenant)
-        return Branch(tenant=tenant.tenant, keys=keys, rows=SealedRows(keys.sealing), epoch=self.epoch)
+        rows = SealedRows(BranchSealing(self._roots, tenant))
+        return Branch(tenant=tenant.tenant, keys=self._roots.keys(tenant), rows=rows, epoch=self.epoch)
+
+    @property
+    def root(self) -> Root:
+        """The newest root key, which is the one to hand over; it opens the row with the earlier ones."""
+        return self._roots.newest
+
+    def begin_epoch(self, sealer: Sealer, *, time_ms: int) -> None:
+        """Begin a new key epoch: draw its root key, seal it for this platform, and log it.
+
+        From here on new rows are sealed in it, by every instance that can unseal it. This instance signs heads as
+        before until it is opened again, for its sessions were told its head key. ``Conflict`` when another epoch has
+        begun meanwhile. Shares of the earlier root key open nothing that is sealed from now on.
+        """
+        old = self.root
+        new = Root(key=os.urandom(KEY_BYTES), epoch=old.epoch + 1)
+
+        def begin(transaction: WriteTransaction) -> None:
+            replace_copy(transaction, old, new, sealer)
+            keep_earlier(transaction, new, self._roots.all)
+            visible = max(self._epoch(transaction), self.epoch) + 1
+            self._put(transaction, "epoch", canonical.encode({"epoch": visible}))
+            self._log(transaction, JoinEvent.ROTATION, time_ms, bytes(32))
+
+        # one transaction: a crash leaves the old epoch, or the new one with every key that it needs
+        transact(self._storage, begin)
+        self._roots.of(new.epoch)
 
     @property
     def instance(self) -> bytes:

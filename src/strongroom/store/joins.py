@@ -37,6 +37,7 @@ class JoinEvent(StrEnum):
     CHARTER = "charter"
     RELEASE = "release"
     SHARES = "shares"
+    ROTATION = "rotation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

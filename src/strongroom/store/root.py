@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from strongroom.attesters.sealing import SealingPolicy
 from strongroom.base import canonical
-from strongroom.base.errors import Malformed, Misconfigured, StorageUnavailable
+from strongroom.base.errors import Conflict, Malformed, Misconfigured, StorageUnavailable
 from strongroom.base.fields import Fields
 from strongroom.crypto.aead import OpenFailed, open_sealed, seal
 from strongroom.crypto.hashing import labelled_hash, sha256
@@ -22,7 +22,7 @@ from strongroom.store.transactions import transact
 if TYPE_CHECKING:
     from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
 
-__all__ = ["Root", "Sealer", "keep_copy", "open_copy"]
+__all__ = ["Root", "Sealer", "keep_copy", "open_copy", "replace_copy"]
 
 _LABEL: Final = "strongroom root key v1"
 _NAME_LABEL: Final = "strongroom root copy name v1"
@@ -98,6 +98,17 @@ def open_copy(storage: RecordStore, sealer: Sealer) -> Root:
 
     transact(storage, bring_forward)
     return root
+
+
+def replace_copy(transaction: WriteTransaction, old: Root, new: Root, sealer: Sealer) -> None:
+    """Seal another root key in the place of ``old``; ``Conflict`` when it is not what is sealed there."""
+    for policy in SealingPolicy:
+        row = transaction.get(Table.DEPLOYMENT, _name(sealer, policy))
+        if row is not None:
+            if _unseal(row.value, sealer)[1] != old:
+                break
+            return keep_copy(transaction, new, sealer, policy=policy)
+    raise Conflict("another root key is sealed for this platform by now")
 
 
 def _find(transaction: ReadTransaction, sealer: Sealer) -> Root | None:

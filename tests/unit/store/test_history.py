@@ -11,7 +11,7 @@ from strongroom.store import history as history_module
 from strongroom.store.history import VaultHistory
 from strongroom.store.keys import StoreKeys
 from strongroom.store.ports import Table
-from strongroom.store.sealing import SealedRows
+from strongroom.store.sealing import OneKey, SealedRows
 
 VAULT = b"vault-0123456789"
 KEYS = StoreKeys.derive(b"r" * 32, 1)
@@ -23,7 +23,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.storage = MemoryRecordStore()
-        self.history = VaultHistory(SealedRows(KEYS.sealing), KEYS)
+        self.history = VaultHistory(SealedRows(OneKey(KEYS.sealing)), KEYS)
         self.length = 0
         self.read: list[tuple[int, int]] = []
 
@@ -108,7 +108,7 @@ def test_a_tree_does_not_grow_on_a_missing_row() -> None:
 def test_an_older_row_of_the_tree_is_named() -> None:
     kept = Kept()
     key = KEYS.identifier("tile", VAULT, b"\x01", bytes(8))
-    rows = SealedRows(KEYS.sealing)
+    rows = SealedRows(OneKey(KEYS.sealing))
     kept.grow(4)
     kept.length = 16
     with pytest.raises(StorageUnavailable, match="cut short"):
