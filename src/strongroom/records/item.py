@@ -1,4 +1,4 @@
-"""One record in clear: a login, a note, a card, an identity or an SSH key (docs/spec/sealed-record.md section 2).
+"""One record in clear: a login, a note, a card, an identity, an SSH key, a passkey (docs/spec/sealed-record.md 2).
 
 An item that exists can be written: every limit is checked when it is made, by whoever makes it. Nothing here shows
 a value: not a representation, not an error.
@@ -52,6 +52,7 @@ class ItemType(StrEnum):
     CARD = "card"
     IDENTITY = "identity"
     SSH_KEY = "ssh-key"
+    PASSKEY = "passkey"
 
 
 FIELD_NAMES: Final[Mapping[ItemType, tuple[str, ...]]] = MappingProxyType(
@@ -91,6 +92,17 @@ FIELD_NAMES: Final[Mapping[ItemType, tuple[str, ...]]] = MappingProxyType(
             "notes",
         ),
         ItemType.SSH_KEY: ("title", "private_key", "public_key", "fingerprint", "notes"),
+        # as the FIDO Credential Exchange Format has them (passkey credential), with binary values in base64url
+        ItemType.PASSKEY: (
+            "title",
+            "relying_party",
+            "username",
+            "display_name",
+            "user_handle",
+            "credential_id",
+            "private_key",
+            "notes",
+        ),
     }
 )
 """The fields of each type, in the order in which people expect them.
