@@ -27,7 +27,7 @@ import pytest
 
 from attested import AT_MS, HOUR_MS, IDENTITY, Enclave, altered, new_platform, policy
 from evidence_vectors import QUOTES, VERDICTS, case, read
-from running import Deployment
+from running import Deployment, free_port
 from strongroom.attesters.simulated import SimulatedPlatform
 from strongroom.base.errors import AppraisalRefused, Malformed, MalformedCollateral, MalformedQuote
 from strongroom.cli.measured import measure_store
@@ -42,6 +42,7 @@ from strongroom.testing.intel_pki import AT, IntelPki
 from strongroom.testing.loopback import Loopback
 from strongroom.testing.relay import Relay, Wiretap
 from strongroom.transport.asgi import EXCHANGE_PATH, MESSAGE_PATH
+from strongroom.transport.cross_origin import cross_origin
 from strongroom.verifier import ANY, INTEL_SGX_ROOT, AppraisalPolicy, TcbRule, appraise, assess
 from strongroom.verifier.policy import SignerRule
 from strongroom.verifier.policy_file import to_toml
@@ -607,7 +608,8 @@ class Site:
     """
 
     def __init__(self, given: dict[str, Any]) -> None:
-        self._genuine: str = given.pop("url")
+        # a page that goes to another origin is told so; else the service stands behind its own
+        self._genuine: str = given["url"] if given.pop("direct", False) else given.pop("url")
         self._task = given
         self._over = asyncio.Event()
         self.result: dict[str, Any] = {}
@@ -666,11 +668,11 @@ QUIET = (
 
 
 @contextmanager
-def page(given: dict[str, Any], profile: Path, *arguments: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def page(given: dict[str, Any], profile: Path, *arguments: str, port: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
     """Open the page in Chromium; gives its document when it has loaded, and what it reported."""
     assert CHROMIUM is not None
     site = Site(given)
-    with Loopback(site) as url:
+    with Loopback(site, port=port) as url:
         done = subprocess.run(
             [
                 CHROMIUM,
@@ -749,3 +751,17 @@ def test_a_page_in_chromium_attests_again_when_the_channel_is_not_known_any_more
         with forgetful.serve() as address, page(task(enclave, address, **given), tmp_path) as (document, _):
             assert "<td>200 1 200 2</td>" in document
     assert forgetful.forgot
+
+
+@needs_chromium
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_page_of_another_origin_attests_a_service_that_lists_it_and_no_other(
+    enclave: Enclave, tmp_path: Path, listed: bool
+) -> None:
+    port = free_port()
+    origins = [f"http://127.0.0.1:{port}"] if listed else ["http://127.0.0.1:1"]
+    with (
+        Loopback(cross_origin(enclave.service(), origins)) as url,
+        page({**task(enclave, url), "direct": True}, tmp_path, port=port) as (_, outcome),
+    ):
+        assert outcome.get("code", outcome["verdict"]) == ("attested" if listed else "store-unreachable"), outcome

@@ -73,6 +73,11 @@ def test_an_invitation_can_be_printed_again(deployment: Deployment, operator: Co
     assert operator.run(*operator.invite).strip() == deployment.invitation
     shown = operator.json(*operator.invite)
     assert shown["invitation"] == deployment.invitation
+    drawn = operator.home.parent / "invite.svg"
+    said = operator.run(*operator.invite, "--qr", "--qr-file", drawn)
+    assert said.startswith(deployment.invitation + "\n")
+    assert said.count("\n") > 20
+    assert operator.verify(f"@{drawn}")["deployment_pinned"]
     assert shown["this_machine"] == operator.verify(deployment.invitation)["machine"]
     assert operator.run("verify", deployment.invitation, ACCEPT).count(shown["this_machine"]) == 1
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.base.errors import Misconfigured
-from strongroom.cli.settings import Address, Choice, Effect, File, Hexadecimals, Kind, Number, Switch, Text
+from strongroom.cli.settings import Address, Choice, Effect, File, Hexadecimals, Kind, Number, Origins, Switch, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,6 +46,9 @@ class StoreSettings:
     tls_key: Path | None = _declare(File(), None, "file with its PEM key")
     counter: str = _declare(
         Text(), "", "where the guess limits' counter is, if in a TPM: `tpm:PATH` or `tpm:PATH@INDEX`"
+    )
+    allow_origins: tuple[str, ...] = _declare(
+        Origins(), (), "web origins whose pages may attest the store from a browser"
     )
     debug_enclave: bool = _declare(Switch(), False, "start as a debug enclave, which clients refuse", Effect.SHOWN)
 

@@ -15,7 +15,7 @@ __all__ = ["connect"]
 def connect(
     address: Annotated[
         str | None,
-        typer.Argument(help="An invitation (strongroom1:…) or an http(s) address; this device's store by default."),
+        typer.Argument(help="An invitation (strongroom1:… or @FILE) or an address; this device's store by default."),
     ] = None,
     listen: Annotated[
         str | None, typer.Option("--listen", help="Loopback address and port to listen on.", metavar="ADDRESS:PORT")

@@ -30,6 +30,10 @@ def invite(
         str | None,
         typer.Option("--notice-key", help="Public key, as `strongroom notice key` prints it.", metavar="HEX"),
     ] = None,
+    qr: Annotated[bool, typer.Option("--qr", help="Draw it as a QR code as well.")] = False,
+    qr_file: Annotated[
+        Path | None, typer.Option("--qr-file", help="Write the QR code to this .svg or .png file.", metavar="FILE")
+    ] = None,
     database: Database = None,
     database_password_file: DatabasePasswordFile = None,
     as_json: AsJson = False,
@@ -40,11 +44,14 @@ def invite(
     distrust notices they believe beside the deployment's own. Clients keep what they were invited with.
 
     Example: strongroom invite --data store --simulated-platform platform --url https://vault.example --machine this
+
+    Example: strongroom invite --data store --simulated-platform platform --url https://vault.example --qr
     """
     from strongroom.base.errors import Misconfigured
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.deployments import opened_deployment
     from strongroom.cli.hexadecimal import from_hex
+    from strongroom.cli.invitations import qr_for_terminal, write_qr
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.cli.wanted import read_file
     from strongroom.client.invitation import MAX_MACHINES, Invitation
@@ -69,6 +76,10 @@ def invite(
         )
     text = invitation.to_text()
     Invitation.from_text(text)  # what cannot be read must not be handed out
+    if qr_file is not None:
+        write_qr(text, qr_file)
+    if as_json and qr:
+        raise Misconfigured("--json and --qr are two forms of one answer; --qr-file goes with both", setting="qr")
     if as_json:
         emit_json(
             {
@@ -84,3 +95,5 @@ def invite(
         return
     note("simulated platform: the evidence proves the code path and no hardware")
     emit(text)
+    if qr:
+        emit(qr_for_terminal(text))

@@ -191,20 +191,20 @@ def _read_key(file: Path) -> Any:
 
 def _deployment_id(text: str) -> bytes:
     from strongroom.cli.hexadecimal import from_hex
-    from strongroom.client.invitation import Invitation
+    from strongroom.cli.invitations import read_invitation
 
-    if text.startswith("strongroom1:"):
-        return Invitation.from_text(text).deployment
+    if text.startswith(("strongroom1:", "@")):
+        return read_invitation(text).deployment
     return from_hex(text, setting="deployment")
 
 
 def _notice_key(home: Path, invitation: str | None, deployment: bytes) -> bytes | None:
     """Give the notice key that this client was told of for this deployment: by the invitation, or by its profile."""
-    from strongroom.client.invitation import Invitation
+    from strongroom.cli.invitations import read_invitation
     from strongroom.client.profile import load_profile, profile_exists
 
     if invitation is not None:
-        invited = Invitation.from_text(invitation)
+        invited = read_invitation(invitation)
         if invited.deployment == deployment:
             return invited.notice_key
     elif profile_exists(home):

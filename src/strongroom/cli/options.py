@@ -56,7 +56,9 @@ ConfigFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Username = Annotated[str, typer.Option("--username", "-u", help="The account's name.")]
-Address = Annotated[str, typer.Argument(help="An invitation (strongroom1:…) or the store's http(s) address.")]
+Address = Annotated[
+    str, typer.Argument(help="An invitation (strongroom1:…, or @FILE with it or its QR code) or the store's address.")
+]
 AcceptSimulated = Annotated[
     bool,
     typer.Option("--accept-simulated-platform", help="Accept evidence that proves no hardware, and say so every time."),

@@ -32,6 +32,10 @@ def serve(
         str | None,
         typer.Option("--counter", help="Where the deployment's counter is, if in a TPM: tpm:PATH or tpm:PATH@INDEX."),
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", help="Let pages of this origin attest the store; repeatable.", metavar="ORIGIN"),
+    ] = None,
     debug_enclave: Annotated[
         bool, typer.Option("--debug-enclave", help="Start as a debug enclave, which clients refuse.")
     ] = False,
@@ -61,6 +65,7 @@ def serve(
         "store.tls_certificate": tls_certificate,
         "store.tls_key": tls_key,
         "store.counter": counter,
+        "store.allow_origins": ",".join(allow_origin) if allow_origin else None,
         "store.debug_enclave": debug_enclave or None,
     }
     settings = checked(load(config, os.environ, given)[0])
@@ -78,6 +83,7 @@ def serve(
     from strongroom.cli.output import note
     from strongroom.cli.server import run
     from strongroom.cli.telemetry import watched
+    from strongroom.transport.cross_origin import cross_origin
 
     begin_log(form=settings.logs.format, level=settings.logs.level)
     storage = StorageSettings(
@@ -104,7 +110,7 @@ def serve(
             figures.watch_collateral(lambda: collateral.expires(datetime.now(UTC)))
             note(f"figures at {address}")
         run(
-            service,
+            cross_origin(service, settings.store.allow_origins),
             host=host,
             port=port,
             tls_certificate=settings.store.tls_certificate,

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -16,8 +16,6 @@ from strongroom.cli.output import note
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from strongroom.transport.asgi import AttestedService
-    from strongroom.transport.attestation_service import AttestationService
 
 __all__ = ["run"]
 
@@ -25,14 +23,17 @@ _BACKLOG = 2048
 
 
 def run(
-    service: AttestedService | AttestationService,
+    service: Any,
     *,
     host: str,
     port: int,
     tls_certificate: Path | None = None,
     tls_key: Path | None = None,
 ) -> None:
-    """Serve until stopped. The port is taken before it is announced, so whoever reads the line can connect."""
+    """Serve an ASGI application until stopped.
+
+    The port is taken before it is announced, so whoever reads the line can connect.
+    """
     _check_tls(tls_certificate, tls_key)
     listening = _listen(host, port)
     config = uvicorn.Config(

@@ -14,7 +14,19 @@ from typing import Generic, TypeVar
 
 from strongroom.base.errors import Misconfigured
 
-__all__ = ["Address", "Choice", "Effect", "File", "Hexadecimals", "Kind", "Number", "Switch", "Text", "split_address"]
+__all__ = [
+    "Address",
+    "Choice",
+    "Effect",
+    "File",
+    "Hexadecimals",
+    "Kind",
+    "Number",
+    "Origins",
+    "Switch",
+    "Text",
+    "split_address",
+]
 
 T = TypeVar("T")
 
@@ -168,6 +180,30 @@ class Hexadecimals(Kind[tuple[bytes, ...]]):
     def show(self, value: tuple[bytes, ...]) -> object:
         """Give the list as it is written."""
         return [item.hex() for item in value]
+
+
+class Origins(Kind[tuple[str, ...]]):
+    """A list of web origins; in the environment separated by commas."""
+
+    form = "a list of origins as https://app.example is one, at most 16"
+
+    def read(self, value: object, name: str, folder: Path) -> tuple[str, ...]:
+        """Take a list of strings."""
+        from strongroom.transport.cross_origin import is_origin
+
+        if not isinstance(value, list) or len(value) > 16:
+            raise self.wrong(name)
+        if not all(isinstance(item, str) and is_origin(item) for item in value):
+            raise self.wrong(name)
+        return tuple(value)
+
+    def parse(self, text: str, name: str) -> tuple[str, ...]:
+        """Take origins separated by commas."""
+        return self.read([part for part in text.split(",") if part], name, Path())
+
+    def show(self, value: tuple[str, ...]) -> object:
+        """Give the list as it is written."""
+        return list(value)
 
 
 def split_address(text: str, name: str) -> tuple[str, int]:

@@ -14,7 +14,7 @@ __all__ = ["verify"]
 
 def verify(
     address: Annotated[
-        str | None, typer.Argument(help="An invitation (strongroom1:…) or the store's http(s) address.")
+        str | None, typer.Argument(help="An invitation (strongroom1:… or @FILE) or the store's http(s) address.")
     ] = None,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="A captured quote instead of a live store.", metavar="FILE")

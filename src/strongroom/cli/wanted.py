@@ -12,7 +12,6 @@ from strongroom.cli.measured import measure_store
 from strongroom.cli.output import note
 from strongroom.client.admission import Admission
 from strongroom.client.api import StoreApi
-from strongroom.client.invitation import Invitation
 from strongroom.client.profile import Trust
 from strongroom.client.trust import standing_policy, terms_of
 from strongroom.transport.client import AttestedTransport
@@ -53,7 +52,9 @@ class Wanted:
         """Read an address or an invitation and what was said beside it."""
         invitation = None
         if not address.startswith(("http://", "https://")):
-            invitation = Invitation.from_text(address)
+            from strongroom.cli.invitations import read_invitation
+
+            invitation = read_invitation(address)
         simulated_root = invitation.simulated_root if invitation else None
         if root is not None:
             simulated_root = Anchor.from_certificate(read_file(root), simulated=True).spki

@@ -9,7 +9,7 @@ import pytest
 from strongroom.base.errors import Misconfigured
 from strongroom.cli.config import Config, checked, load, settings
 from strongroom.cli.main import main
-from strongroom.cli.settings import Address, Choice, File, Hexadecimals, Kind, Number, Switch, Text
+from strongroom.cli.settings import Address, Choice, File, Hexadecimals, Kind, Number, Origins, Switch, Text
 
 OPERATING = Path(__file__).parents[3] / "docs" / "operating.md"
 DECLARED = {setting.name: setting for setting in settings()}
@@ -94,6 +94,8 @@ def test_the_clients_variable_is_none_of_the_store() -> None:
         (File(), 1, ""),
         (File(), "a\0b", "\0"),
         (Hexadecimals(32), KEY, KEY[1:]),
+        (Origins(), "https://app.example", "*"),
+        (Origins(), ["https://app.example/page"], "https://app.example,app.example"),
         (Hexadecimals(32), [KEY.upper() + "A"], f"{KEY};{KEY}"),
     ],
 )
