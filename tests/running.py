@@ -122,11 +122,14 @@ class Deployment:
     invitation: str
 
     @classmethod
-    def create(cls, folder: Path) -> Deployment:
-        """Make a deployment in ``folder`` by the command that an operator uses."""
-        data, platform, port = folder / "store", folder / "platform", free_port()
+    def create(cls, folder: Path, *options: str | Path, platform: Path | None = None) -> Deployment:
+        """Make a deployment in ``folder`` by the command that an operator uses, with further ``options`` of it.
+
+        It is on a platform of its own, unless another is given.
+        """
+        data, platform, port = folder / "store", platform or folder / "platform", free_port()
         url = f"http://127.0.0.1:{port}"
-        ran = strongroom("init", "--data", data, "--simulated-platform", platform, "--url", url)
+        ran = strongroom("init", "--data", data, "--simulated-platform", platform, "--url", url, *options)
         assert ran.code == 0, ran.err
         return cls(data=data, platform=platform, port=port, invitation=ran.out.strip())
 
@@ -183,13 +186,14 @@ class Store:
 
     arguments: list[str]
     log_file: Path
+    command: tuple[str, ...] = STRONGROOM
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         with self.log_file.open("ab") as log:
             self._before = log.tell()
             self.process = subprocess.Popen(
-                [*STRONGROOM, *self.arguments],
+                [*self.command, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -17,7 +17,9 @@ from strongroom.cli import (
     head,
     import_,
     init,
+    instances,
     invite,
+    join,
     list_,
     login,
     measure,
@@ -26,10 +28,12 @@ from strongroom.cli import (
     policy,
     proof,
     register,
+    release,
     remove,
     rotate,
     serve,
     sync,
+    upgrade,
     verifier,
     verify,
 )
@@ -70,6 +74,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "invite": invite.invite,
         "serve": serve.serve,
         "rotate": rotate.rotate,
+        "join": join.join,
         "platform": platform.platform,
     },
 }
@@ -82,6 +87,9 @@ app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(configuration.app, rich_help_panel=_SERVICE)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
+app.add_typer(instances.app, rich_help_panel=_SERVICE)
+app.add_typer(release.app, rich_help_panel=_SERVICE)
+app.add_typer(upgrade.app, rich_help_panel=_SERVICE)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)
 app.add_typer(proof.app, name="proof", rich_help_panel=_TRUST)
 

@@ -25,6 +25,33 @@ def init(
             help="What keeps guess limits from being set back, for ever: platform (its counter), tpm:PATH, or none.",
         ),
     ] = "platform",
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--machine", help="Id of a machine from which instances may join, or `this`; repeatable.", metavar="HEX"
+        ),
+    ] = None,
+    any_machine: Annotated[
+        bool, typer.Option("--any-machine", help="Let instances join from any machine whose evidence is accepted.")
+    ] = False,
+    vendor_key: Annotated[
+        list[str] | None,
+        typer.Option("--vendor-key", help="Public key that signs releases, for good; repeatable.", metavar="HEX"),
+    ] = None,
+    vendor_threshold: Annotated[
+        int, typer.Option("--vendor-threshold", min=1, help="How many of the vendor keys a release needs.")
+    ] = 1,
+    upgrade_delay_hours: Annotated[
+        int, typer.Option("--upgrade-delay-hours", min=0, help="How long a release is known before it may take over.")
+    ] = 168,
+    recovery: Annotated[
+        str | None,
+        typer.Option("--recovery", help="Recovery shares, as needed/made: 3/5. For good.", metavar="K/N"),
+    ] = None,
+    recovery_holder: Annotated[
+        list[Path] | None,
+        typer.Option("--recovery-holder", help="Public key file of who holds a share; one for each.", metavar="FILE"),
+    ] = None,
     database: Database = None,
     database_password_file: DatabasePasswordFile = None,
     as_json: AsJson = False,
@@ -32,6 +59,7 @@ def init(
     """Make a new deployment and print its invitation.
 
     Draws the root key and the deployment key and seals them to this code on this platform.
+    Vendor keys and recovery are fixed here and never change; without them nobody upgrades or recovers the deployment.
     Give the invitation to the people who will use the store; it is not secret, but must reach them unaltered.
 
     With --database the rows are in an existing PostgreSQL database, which any number of stores can share.
@@ -39,6 +67,7 @@ def init(
     Example: strongroom init --data store --simulated-platform platform --url http://127.0.0.1:7700
     """
     from strongroom.attesters.simulated import SimulatedPlatform
+    from strongroom.cli.charters import charter_of, named_machines
     from strongroom.cli.counters import new_counter
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.instance import create_deployment, simulated_enclave
@@ -48,8 +77,17 @@ def init(
 
     platform = SimulatedPlatform.open(simulated_platform, create=True)
     attester = simulated_enclave(platform)
+    charter = charter_of(
+        machines=named_machines(machine, attester.platform_id),
+        any_machine=any_machine,
+        vendor_keys=vendor_key or (),
+        vendor_threshold=vendor_threshold,
+        upgrade_delay_hours=upgrade_delay_hours,
+        recovery=recovery,
+        holders=recovery_holder or (),
+    )
     settings = StorageSettings(data=data, database=database, password_file=database_password_file)
-    deployment = create_deployment(settings, attester, new_counter(counter, simulated_platform))
+    deployment = create_deployment(settings, attester, new_counter(counter, simulated_platform), charter)
     root = Anchor.from_certificate(platform.root_certificate_pem, simulated=True)
     invitation = Invitation(url=url, deployment=deployment.deployment_id, simulated_root=root.spki).to_text()
     if as_json:

@@ -12,10 +12,14 @@ from strongroom.cli.config import Config
 from strongroom.cli.databases import open_storage
 from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, measure_store
 from strongroom.collateral.checked import check_collateral
+from strongroom.formats.joining import JOIN_PATH
 from strongroom.storage.files import make_private_directory
 from strongroom.store.deployment import Deployment
+from strongroom.store.donor import Donor
 from strongroom.store.guess_gate import bound_anchor, open_guesses
 from strongroom.store.http import store_application
+from strongroom.store.instance_http import InstanceRoutes
+from strongroom.store.joining import join_deployment
 from strongroom.store.observers import ObservedStorage
 from strongroom.store.service import StoreService
 from strongroom.store.tenancy import Tenancy
@@ -32,16 +36,28 @@ if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.cli.config import ChannelSettings
     from strongroom.cli.databases import StorageSettings
+    from strongroom.cli.donors import Donors
     from strongroom.formats.collateral import Collateral
+    from strongroom.store.charter import Charter
     from strongroom.store.deployment import Branch
     from strongroom.store.freshness import FreshnessAnchor
     from strongroom.store.guess_gate import GuessGate
+    from strongroom.store.instance_http import Application
     from strongroom.store.observers import Observer
     from strongroom.store.ports import RecordStore
     from strongroom.store.quotas import Allowance
     from strongroom.store.vaults import VaultNames
 
-__all__ = ["StapledCollateral", "create_deployment", "open_service", "simulated_enclave", "tenancy_of"]
+__all__ = [
+    "StapledCollateral",
+    "create_deployment",
+    "enter",
+    "instance_routes",
+    "join_at",
+    "open_service",
+    "simulated_enclave",
+    "tenancy_of",
+]
 
 
 class StapledCollateral:
@@ -78,16 +94,20 @@ def simulated_enclave(platform: SimulatedPlatform, *, debug: bool = False) -> Si
 
 
 def create_deployment(
-    settings: StorageSettings, attester: SimulatedAttester, anchor: FreshnessAnchor | None
+    settings: StorageSettings,
+    attester: SimulatedAttester,
+    anchor: FreshnessAnchor | None,
+    charter: Charter | None = None,
 ) -> Deployment:
-    """Make database and deployment, its guess limits tied to ``anchor``.
+    """Make database and deployment with its charter, its guess limits tied to ``anchor``.
 
     Stopped half-way, it goes on when it is called again.
     """
     make_private_directory(settings.data)
     storage = open_storage(settings, create=True)
     try:
-        return Deployment.create(storage, attester, anchor=anchor)
+        time_ms = int(SystemClock().now().timestamp() * 1000)
+        return Deployment.create(storage, attester, anchor=anchor, charter=charter, time_ms=time_ms)
     except Conflict as cause:
         raise Misconfigured(
             f"{settings.name} already holds a deployment", hint="start it with `strongroom serve`"
@@ -105,6 +125,50 @@ def tenancy_of(storage: RecordStore, deployment: Deployment, clock: Clock, guess
     return Tenancy(storage, deployment, clock, make)
 
 
+def instance_routes(
+    application: Application,
+    storage: RecordStore,
+    deployment: Deployment,
+    *,
+    platform: SimulatedPlatform,
+    attester: SimulatedAttester,
+    clock: Clock,
+) -> InstanceRoutes:
+    """Put the routes between instances before an application."""
+    anchor = Anchor.from_certificate(platform.root_certificate_pem, simulated=True)
+    donor = Donor(storage, deployment, own=attester.measurement(), anchor=anchor, clock=clock)
+    return InstanceRoutes(
+        application,
+        {
+            JOIN_PATH: lambda body, channel: donor.join(
+                body, session=channel["session"], client_binder=channel["client_binder"]
+            )
+        },
+    )
+
+
+def enter(
+    storage: RecordStore, platform: SimulatedPlatform, attester: SimulatedAttester, donor: Donors | None
+) -> Deployment:
+    """Open the deployment; where this code has no copy of the root key here, join the running instance ``donor``."""
+    try:
+        return Deployment.open(storage, attester)
+    except Misconfigured:
+        if donor is None:
+            raise
+    return join_at(storage, platform, attester, donor)
+
+
+def join_at(
+    storage: RecordStore, platform: SimulatedPlatform, attester: SimulatedAttester, donor: Donors
+) -> Deployment:
+    """Join the running instance ``donor``, whether there is a copy of a root key here or not."""
+    clock = SystemClock()
+    collateral = platform.collateral(clock.now()).to_json()
+    with donor.transport() as transport:
+        return join_deployment(storage, attester, transport, collateral=collateral)
+
+
 @contextmanager
 def open_service(
     settings: StorageSettings,
@@ -114,23 +178,26 @@ def open_service(
     *,
     config: Config | None = None,
     observer: Observer | None = None,
+    join: Donors | None = None,
 ) -> Iterator[AttestedService]:
     """Open a deployment and give its application, ready to be served; the database is closed after.
 
-    ``counter`` opens the counter of the given name, on which the deployment's guess limits hang.
+    ``counter`` opens the counter of the given name, on which the deployment's guess limits hang. ``join`` leads to a
+    running instance, for code that has no copy of the root key on this platform yet.
     """
     config = config or Config()
     opened = open_storage(settings)
     storage: RecordStore = opened if observer is None else ObservedStorage(opened, observer)
     try:
         clock = SystemClock()
-        deployment = Deployment.open(storage, attester)
+        deployment = enter(storage, platform, attester, join)
         anchor = counter(bound_anchor(storage, deployment.rows, deployment.keys))
         guesses = open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
         tenancy = tenancy_of(storage, deployment, clock, guesses)
         lifespan = flushing(tenancy.usage.flush, seconds=config.usage.flush_seconds)
+        application = store_application(tenancy, observer=observer, lifespan=lifespan)
         yield AttestedService(
-            store_application(tenancy, observer=observer, lifespan=lifespan),
+            instance_routes(application, storage, deployment, platform=platform, attester=attester, clock=clock),
             attester=attester,
             endorsements=StapledCollateral(platform),
             identities=deployment,

@@ -32,12 +32,10 @@ def key(file: Annotated[Path, typer.Argument(help="File for the secret key; made
     Example: strongroom notice key ./notice.key
     """
     from strongroom.cli.output import emit
-    from strongroom.crypto.signatures import SigningKey
-    from strongroom.storage.files import write_private_file
+    from strongroom.cli.signing_keys import make_signing_key, read_signing_key
 
-    if not file.exists():
-        write_private_file(file, SigningKey.generate().seed.hex().encode() + b"\n")
-    emit(_read_key(file).public.hex())
+    make_signing_key(file)
+    emit(read_signing_key(file).public.hex())
 
 
 @app.command("make")
@@ -78,6 +76,7 @@ def make(
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.deployments import opened_deployment
     from strongroom.cli.output import emit, emit_json
+    from strongroom.cli.signing_keys import read_signing_key
     from strongroom.formats.distrust_notice import Subject
 
     subjects = {Subject.MACHINE: machine, Subject.INSTANCE: instance, Subject.MEASUREMENT: measurement}
@@ -86,7 +85,7 @@ def make(
         raise Misconfigured("give one of --machine, --instance and --measurement")
     details: dict[str, Any] = {"subject": named[0], "since": since, "reason": reason, "trust_again": trust_again}
     if key_file is not None and deployment is not None and data is None and simulated_platform is None:
-        signed = _statement(_deployment_id(deployment), **details).sign(_read_key(key_file))
+        signed = _statement(_deployment_id(deployment), **details).sign(read_signing_key(key_file))
     elif data is not None and simulated_platform is not None and key_file is None and deployment is None:
         settings = StorageSettings(data=data, database=database, password_file=database_password_file)
         with opened_deployment(settings, simulated_platform) as (opened, _, _):
@@ -175,18 +174,6 @@ def _statement(
         issued_ms=int(now.timestamp() * 1000),
         reason=reason,
     )
-
-
-def _read_key(file: Path) -> Any:
-    from strongroom.base.errors import Misconfigured
-    from strongroom.cli.hexadecimal import from_hex
-    from strongroom.crypto.signatures import SigningKey
-    from strongroom.storage.files import read_private_file
-
-    content = read_private_file(file, max_bytes=256)
-    if content is None:
-        raise Misconfigured(f"there is no {file}", setting="key", hint="make one with `strongroom notice key`")
-    return SigningKey.from_seed(from_hex(content.decode("latin-1").strip(), setting="key"))
 
 
 def _deployment_id(text: str) -> bytes:

@@ -13,6 +13,10 @@ __all__ = ["platform"]
 def platform(
     directory: Annotated[Path, typer.Argument(help="Directory of the simulated platform; made if it is missing.")],
     tcb: Annotated[str, typer.Option("--tcb", help="UpToDate or OutOfDate.")] = "UpToDate",
+    beside: Annotated[
+        Path | None,
+        typer.Option("--beside", help="Make it of the manufacturer of the platform there, with its root."),
+    ] = None,
     revoked: Annotated[bool, typer.Option("--revoked", help="Put the platform's certificate on the CRL.")] = False,
 ) -> None:
     """Make a simulated platform or change its state, and print its root certificate.
@@ -30,5 +34,5 @@ def platform(
         settings = PlatformSettings(tcb=TcbStatus(tcb), pck_revoked=revoked)
     except ValueError as cause:
         raise Misconfigured(f"--tcb {tcb}: {cause}", setting="tcb") from cause
-    opened = SimulatedPlatform.open(directory, create=True, settings=settings)
+    opened = SimulatedPlatform.open(directory, create=True, settings=settings, beside=beside)
     emit(opened.root_certificate_pem.decode().strip())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import ConfigFile, Database, DatabasePasswordFile
+from strongroom.cli.options import AcceptSimulated, ConfigFile, Database, DatabasePasswordFile
 
 __all__ = ["serve"]
 
@@ -32,10 +32,27 @@ def serve(
         str | None,
         typer.Option("--counter", help="Where the deployment's counter is, if in a TPM: tpm:PATH or tpm:PATH@INDEX."),
     ] = None,
+<<<<<<< HEAD
     allow_origin: Annotated[
         list[str] | None,
         typer.Option("--allow-origin", help="Let pages of this origin attest the store; repeatable.", metavar="ORIGIN"),
     ] = None,
+=======
+    join: Annotated[
+        str | None,
+        typer.Option(
+            "--join", help="Invitation of the deployment: join a running instance if need be.", metavar="INVITATION"
+        ),
+    ] = None,
+    join_url: Annotated[
+        str | None, typer.Option("--join-url", help="Address of that instance; the invitation's by default.")
+    ] = None,
+    donor_measurement: Annotated[
+        str | None,
+        typer.Option("--donor-measurement", help="Measurement of the code that runs there, if another.", metavar="HEX"),
+    ] = None,
+    accept_simulated_platform: AcceptSimulated = False,
+>>>>>>> da7a029 (store, cli: instances join by mutual attestation, releases take over by the vendor's word)
     debug_enclave: Annotated[
         bool, typer.Option("--debug-enclave", help="Start as a debug enclave, which clients refuse.")
     ] = False,
@@ -78,6 +95,7 @@ def serve(
     from strongroom.attesters.simulated import SimulatedPlatform
     from strongroom.cli.counters import bound_counter
     from strongroom.cli.databases import StorageSettings
+    from strongroom.cli.donors import Donors
     from strongroom.cli.instance import StapledCollateral, open_service, simulated_enclave
     from strongroom.cli.logs import begin_log
     from strongroom.cli.output import note
@@ -89,6 +107,15 @@ def serve(
     storage = StorageSettings(
         data=directory, database=settings.database.url or None, password_file=settings.database.password_file
     )
+    donor = None
+    if join is not None:
+        donor = Donors.parse(
+            join,
+            url=join_url,
+            accept_simulated_platform=accept_simulated_platform,
+            policy=None,
+            donor_measurement=donor_measurement,
+        )
     platform = SimulatedPlatform.open(platform_directory)
     attester = simulated_enclave(platform, debug=settings.store.debug_enclave)
     with (
@@ -100,6 +127,7 @@ def serve(
             lambda bound: bound_counter(settings.store.counter or None, platform_directory, bound),
             config=settings,
             observer=observer,
+            join=donor,
         ) as service,
     ):
         note("simulated platform: the evidence proves the code path and no hardware")

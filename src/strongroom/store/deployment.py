@@ -63,7 +63,7 @@ class Deployment:
     def __init__(
         self, storage: RecordStore, sealer: Sealer, root: Root, *, instance_key: SigningKey | None = None
     ) -> None:
-        self._storage = storage
+        self.storage = storage
         self._roots = RootKeys(storage, root, lambda: open_copy(storage, sealer))
         self.machine = machine_id(sealer.platform_id)
         self.keys = self._roots.keys()
@@ -197,7 +197,7 @@ class Deployment:
             self._log(transaction, JoinEvent.ROTATION, time_ms, bytes(32))
 
         # one transaction: a crash leaves the old epoch, or the new one with every key that it needs
-        transact(self._storage, begin)
+        transact(self.storage, begin)
         self._roots.of(new.epoch)
 
     @property
@@ -277,7 +277,7 @@ class Deployment:
         )
 
     def _load_deployment_key(self) -> SigningKey:
-        with self._storage.read() as transaction:
+        with self.storage.read() as transaction:
             row = self.rows.get(transaction, Table.DEPLOYMENT, _DEPLOYMENT_ROW)
         if row is None or len(row.value) != SEED_BYTES:
             raise StorageUnavailable("the deployment key is missing from the database")

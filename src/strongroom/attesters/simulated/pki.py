@@ -66,19 +66,23 @@ class Keys:
     qe_id: bytes
 
     @classmethod
-    def derive(cls, secret: bytes) -> Keys:
-        """Derive everything from the platform's 32-byte secret."""
+    def derive(cls, secret: bytes, manufacturer: bytes | None = None) -> Keys:
+        """Derive everything from the platform's 32-byte secret, and what is the manufacturer's from its own if given.
 
-        def key(purpose: str) -> EcdsaPrivateKey:
-            return EcdsaPrivateKey.from_scalar(derive(secret, f"strongroom v1 simulated {purpose} key"))
+        A platform that was made by itself is its own manufacturer.
+        """
+
+        def key(purpose: str, of: bytes = secret) -> EcdsaPrivateKey:
+            return EcdsaPrivateKey.from_scalar(derive(of, f"strongroom v1 simulated {purpose} key"))
 
         def name(purpose: str) -> bytes:
             return derive(secret, f"strongroom v1 simulated {purpose}", length=16)
 
+        maker = manufacturer or secret
         return cls(
-            root=key("root"),
-            platform_ca=key("platform CA"),
-            tcb_signing=key("TCB signing"),
+            root=key("root", maker),
+            platform_ca=key("platform CA", maker),
+            tcb_signing=key("TCB signing", maker),
             pck=key("PCK"),
             attestation=key("attestation"),
             sealing=derive(secret, "strongroom v1 simulated sealing root"),

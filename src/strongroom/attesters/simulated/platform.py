@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.attesters.simulated.attester import SimulatedAttester
 from strongroom.attesters.simulated.endorsements import issue_collateral, issue_date
-from strongroom.attesters.simulated.pki import Keys, issue_pck
+from strongroom.attesters.simulated.pki import issue_pck
 from strongroom.attesters.simulated.quote import certify
 from strongroom.attesters.simulated.settings import PlatformSettings
 from strongroom.attesters.simulated.state import PlatformState
@@ -31,15 +31,22 @@ class SimulatedPlatform:
         self.settings = state.settings
         self._revision = state.revision
         self._certificates = state.certificates
-        self._keys = Keys.derive(state.secret)
+        self._keys = state.keys
         self._quoting_enclave = certify(self._keys, state.certificates, state.settings)
         self._issued: tuple[datetime, Collateral] | None = None
 
     @classmethod
     def open(
-        cls, directory: Path, *, create: bool = False, settings: PlatformSettings | None = None
+        cls,
+        directory: Path,
+        *,
+        create: bool = False,
+        settings: PlatformSettings | None = None,
+        beside: Path | None = None,
     ) -> SimulatedPlatform:
         """Open the platform in a directory; with ``create``, make one where there is none.
+
+        A new one is of the manufacturer that made the platform in the directory ``beside``, or of one of its own.
 
         ``settings`` that differ from the kept ones change the platform for good, as an update or a downgrade of its
         firmware would: same platform, same keys, a PCK certificate for the new versions. Raises ``Misconfigured``
@@ -51,12 +58,15 @@ class SimulatedPlatform:
                 raise Misconfigured(
                     f"there is no simulated platform in {directory}", setting="platform", hint="create one first"
                 )
-            PlatformState.new(settings or PlatformSettings()).create(directory)
+            other = None if beside is None else PlatformState.load(beside)
+            if beside is not None and other is None:
+                raise Misconfigured(f"there is no simulated platform in {beside}", setting="beside")
+            PlatformState.new(settings or PlatformSettings(), beside=other).create(directory)
             state = PlatformState.load(directory)  # what another process may have put there first counts
             if state is None:
                 raise Misconfigured(f"the simulated platform in {directory} vanished", setting="platform")
         if settings is not None and settings != state.settings:
-            certificates = replace(state.certificates, pck=issue_pck(Keys.derive(state.secret), settings))
+            certificates = replace(state.certificates, pck=issue_pck(state.keys, settings))
             state = replace(state, settings=settings, revision=state.revision + 1, certificates=certificates)
             state.replace(directory)
         return cls(state)

@@ -39,18 +39,26 @@ _HINT: Final = "restore it from a backup; making a new platform elsewhere loses 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PlatformState:
-    """One state. ``revision`` counts changes of the settings."""
+    """One state. ``revision`` counts changes of the settings; ``manufacturer`` is another's secret, if not its own."""
 
     secret: bytes
+    manufacturer: bytes | None
     settings: PlatformSettings
     revision: int
     certificates: Certificates
 
+    @property
+    def keys(self) -> Keys:
+        """Every key of the platform and its manufacturer."""
+        return Keys.derive(self.secret, self.manufacturer)
+
     @classmethod
-    def new(cls, settings: PlatformSettings) -> PlatformState:
-        """Draw a new platform."""
+    def new(cls, settings: PlatformSettings, *, beside: PlatformState | None = None) -> PlatformState:
+        """Draw a new platform: of the manufacturer that made the one ``beside``, or of one of its own."""
         secret = os.urandom(_SECRET_BYTES)
-        return cls(secret=secret, settings=settings, revision=0, certificates=issue_pki(Keys.derive(secret), settings))
+        manufacturer = None if beside is None else beside.manufacturer or beside.secret
+        certificates = issue_pki(Keys.derive(secret, manufacturer), settings)
+        return cls(secret=secret, manufacturer=manufacturer, settings=settings, revision=0, certificates=certificates)
 
     @classmethod
     def load(cls, directory: Path) -> PlatformState | None:
@@ -88,6 +96,9 @@ class PlatformState:
         names = [field.name for field in fields(Certificates)]
         state = cls(
             secret=bytes.fromhex(content.text("secret", at_most=2 * _SECRET_BYTES)),
+            manufacturer=bytes.fromhex(content.text("manufacturer", at_most=2 * _SECRET_BYTES))
+            if "manufacturer" in decoded
+            else None,
             settings=PlatformSettings(
                 tcb=TcbStatus(settings.text("tcb", at_most=64)),
                 pck_revoked=bool(settings.number("pck_revoked", at_most=1)),
@@ -98,7 +109,9 @@ class PlatformState:
             ),
         )
         settings.done()
-        if len(state.secret) != _SECRET_BYTES or not certificates_fit(Keys.derive(state.secret), state.certificates):
+        if any(len(item) != _SECRET_BYTES for item in (state.secret, state.manufacturer or state.secret)):
+            raise ValueError("a secret has another length")
+        if not certificates_fit(state.keys, state.certificates):
             raise ValueError("the certificates are not over these keys")
         return state
 
@@ -111,6 +124,8 @@ class PlatformState:
             "revision": self.revision,
             "secret": self.secret.hex(),
         }
+        if self.manufacturer is not None:
+            content["manufacturer"] = self.manufacturer.hex()
         for field in fields(Certificates):
             content[field.name] = getattr(self.certificates, field.name).hex()
         return json.dumps(content | {"sha256": _checksum(content)}, indent=1).encode() + b"\n"
