@@ -32,12 +32,10 @@ def serve(
         str | None,
         typer.Option("--counter", help="Where the deployment's counter is, if in a TPM: tpm:PATH or tpm:PATH@INDEX."),
     ] = None,
-<<<<<<< HEAD
     allow_origin: Annotated[
         list[str] | None,
         typer.Option("--allow-origin", help="Let pages of this origin attest the store; repeatable.", metavar="ORIGIN"),
     ] = None,
-=======
     join: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +50,6 @@ def serve(
         typer.Option("--donor-measurement", help="Measurement of the code that runs there, if another.", metavar="HEX"),
     ] = None,
     accept_simulated_platform: AcceptSimulated = False,
->>>>>>> da7a029 (store, cli: instances join by mutual attestation, releases take over by the vendor's word)
     debug_enclave: Annotated[
         bool, typer.Option("--debug-enclave", help="Start as a debug enclave, which clients refuse.")
     ] = False,
