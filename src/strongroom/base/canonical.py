@@ -7,12 +7,13 @@ So a signature over bytes is a signature over the value, and a map with a duplic
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 __all__ = ["MAX_DEPTH", "Value", "decode", "encode"]
 
@@ -21,8 +22,19 @@ Value = bool | int | bytes | str | None | list["Value"] | dict["int | str | byte
 
 MAX_DEPTH: Final = 16  # our deepest structure has 5 levels; the limit keeps hostile nesting off Python's stack
 
-_SIMPLE_VALUES: Final[dict[int, bool | None]] = {0xF4: False, 0xF5: True, 0xF6: None}
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_SIMPLE_VALUES: Final[dict[int, bool | None]] = {_FALSE & 0x1F: False, _TRUE & 0x1F: True, _NULL & 0x1F: None}
+_MAX_NAME: Final = 64  # characters of a map key whose encoding is remembered
+
+
+def _short_head(first: int) -> tuple[int, int] | None:
+    """Read a head of one byte; ``None`` where more bytes follow or where it is none of ours."""
+    major, low = first >> 5, first & 0x1F
+    return (major, low) if (low in _SIMPLE_VALUES if major == _SIMPLE else low < 24) else None
+
+
+_SHORT_HEADS: Final = tuple(_short_head(first) for first in range(256))
 
 
 def encode(value: object) -> bytes:
@@ -65,48 +77,56 @@ def _head(major: int, number: int, out: bytearray) -> None:
 
 
 def _write(value: object, out: bytearray) -> None:
-    match value:
-        case None:
-            out.append(0xF6)
-        case bool():
-            out.append(0xF5 if value else 0xF4)
-        case int():
-            if value >= 0:
-                _head(_UINT, value, out)
-            else:
-                _head(_NINT, -1 - value, out)
-        case bytes():
-            _head(_BYTES, len(value), out)
-            out += value
-        case str():
-            text = value.encode()
-            _head(_TEXT, len(text), out)
-            out += text
-        case list() | tuple():
-            _write_array(value, out)
-        case dict():
-            _write_map(value, out)
-        case _:
-            raise TypeError(f"cannot encode a {type(value).__name__}")
-
-
-def _write_array(items: Sequence[object], out: bytearray) -> None:
-    _head(_ARRAY, len(items), out)
-    for item in items:
-        _write(item, out)
+    # what is frequent comes first: half of a handshake's bookkeeping is done here
+    if isinstance(value, bytes):
+        _head(_BYTES, len(value), out)
+        out += value
+    elif isinstance(value, str):
+        text = value.encode()
+        _head(_TEXT, len(text), out)
+        out += text
+    elif value is None:
+        out.append(_NULL)
+    elif isinstance(value, bool):
+        out.append(_TRUE if value else _FALSE)
+    elif isinstance(value, int):
+        if value >= 0:
+            _head(_UINT, value, out)
+        else:
+            _head(_NINT, -1 - value, out)
+    elif isinstance(value, (list, tuple)):
+        _head(_ARRAY, len(value), out)
+        for item in value:
+            _write(item, out)
+    elif isinstance(value, dict):
+        _write_map(value, out)
+    else:
+        raise TypeError(f"cannot encode a {type(value).__name__}")
 
 
 def _write_map(items: Mapping[object, object], out: bytearray) -> None:
     _head(_MAP, len(items), out)
-    for key, item in sorted((_key(key), item) for key, item in items.items()):
+    for key, item in sorted([(_key(key), item) for key, item in items.items()], key=_first):
         out += key
         _write(item, out)
 
 
+def _first(pair: tuple[bytes, object]) -> bytes:
+    return pair[0]
+
+
 def _key(key: object) -> bytes:
+    if isinstance(key, str) and len(key) <= _MAX_NAME:
+        return _name(key)
     if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
         raise TypeError("map keys are integers, text or bytes")
     return encode(key)
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> bytes:
+    """Encode a field's name: our structures have a few hundred of them."""
+    return encode(name)
 
 
 class _Reader:
@@ -124,34 +144,38 @@ class _Reader:
     def value(self, depth: int) -> Value:
         if depth > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH}")
-        if self.offset < len(self.data) and (simple := self.data[self.offset]) in _SIMPLE_VALUES:
-            self.offset += 1
-            return _SIMPLE_VALUES[simple]
         major, number = self.head()
         match major:
-            case 0:
-                return number
-            case 1:
-                return -1 - number
             case 2:
                 return self.take(number)
             case 3:
                 return self.text(number)
+            case 0:
+                return number
+            case 1:
+                return -1 - number
             case 4:
                 return [self.value(depth + 1) for _ in range(self.count(number))]
             case 5:
                 return self.map(self.count(number), depth)
+            case 7:
+                return _SIMPLE_VALUES[number]
             case _:
                 raise self.fail("tags are not used")
 
     def head(self) -> tuple[int, int]:
         """Read a head. A simple value other than false, true and null never gets past here."""
-        first = self.take(1)[0]
+        offset = self.offset
+        if offset >= len(self.data):
+            raise self.fail("1 bytes wanted, 0 are left")
+        first = self.data[offset]
+        self.offset = offset + 1
+        short = _SHORT_HEADS[first]
+        if short is not None:
+            return short
         major, low = first >> 5, first & 0x1F
         if major == _SIMPLE:
             raise self.fail("floats and unknown simple values are not used")
-        if low < 24:
-            return major, low
         if low > 27:
             raise self.fail("indefinite lengths are not used")
         width = 1 << (low - 24)

@@ -24,7 +24,7 @@ from strongroom.channel.resumption import ResumptionAttempt, ResumptionTicket
 from strongroom.channel.schedule import SECRET_BYTES, KeySchedule, hpke_info, transcript_hash
 from strongroom.channel.secure import ClientChannel
 from strongroom.crypto.aead import OpenFailed
-from strongroom.crypto.hashing import equal, sha256
+from strongroom.crypto.hashing import digest_of, equal
 from strongroom.crypto.hpke import HpkePrivateKey
 from strongroom.formats.collateral import Collateral
 from strongroom.formats.remote_appraisal import AppraisalRequest
@@ -158,7 +158,7 @@ class ClientExchange:
             peer = attest_peer(shown.evidence, self._parsed(collateral), self._terms.policy, proof, **limits)
         else:
             peer = vouch_peer(shown.evidence, collateral, vouches, self._terms.vouching, proof, **limits)
-        return _attested(peer, keys, collateral)
+        return _attested(peer, keys, collateral, core.collateral_digest)
 
     def _keys(self, key: HpkePrivateKey, answer: ServerAnswer, core: AnswerCore) -> KeySchedule:
         """Open the secret and check that the other end derived the same keys from the same transcript."""
@@ -185,7 +185,7 @@ class ClientExchange:
             collateral = self._collateral.get(core.collateral_digest)
         if collateral is None:
             raise MalformedMessage("collateral is neither stapled nor known", path="answer")
-        if sha256(collateral) != core.collateral_digest:
+        if digest_of(collateral) != core.collateral_digest:
             raise MalformedMessage("collateral is not the one announced", path="answer")
         return collateral
 
@@ -215,12 +215,12 @@ class ClientResumption:
     def finish(self, answer: bytes, *, at: datetime) -> AttestedChannel:
         """Judge the answer; raises as ``ClientExchange.finish`` does."""
         peer, keys = self._attempt.finish(answer, at=at)
-        return _attested(peer, keys, self._collateral)
+        return _attested(peer, keys, self._collateral, digest_of(self._collateral))
 
 
-def _attested(peer: AttestedPeer, keys: KeySchedule, collateral: bytes) -> AttestedChannel:
+def _attested(peer: AttestedPeer, keys: KeySchedule, collateral: bytes, digest: bytes) -> AttestedChannel:
     channel = ClientChannel(keys)
-    ticket = ResumptionTicket(peer, sha256(collateral), channel.resumption_key())
+    ticket = ResumptionTicket(peer, digest, channel.resumption_key())
     return AttestedChannel(peer=peer, channel=channel, collateral=collateral, ticket=ticket)
 
 

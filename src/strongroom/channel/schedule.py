@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from strongroom.base import canonical
 from strongroom.crypto.hashing import sha256
-from strongroom.crypto.kdf import hkdf
+from strongroom.crypto.kdf import expand_each, hkdf
 
 __all__ = [
     "CHANNEL_ID_BYTES",
@@ -25,6 +25,16 @@ __all__ = [
 SECRET_BYTES = 32
 CHANNEL_ID_BYTES = 16
 KEY_ID_BYTES = 16
+_LABEL = b"strongroom v1 "
+_PURPOSES = (
+    b"server attests",
+    b"client attests",
+    b"server confirms",
+    b"client to server",
+    b"server to client",
+    b"channel id",
+    b"further keys",
+)
 
 
 def hpke_info(hello: bytes) -> bytes:
@@ -67,18 +77,17 @@ class KeySchedule:
     def derive(cls, secret: bytes, transcript: bytes) -> KeySchedule:
         """Derive all of them: HKDF-SHA-256 without salt, info = label followed by ``h``."""
 
-        def key(label: str, length: int = 32) -> bytes:
-            return hkdf(secret, b"strongroom v1 " + label.encode() + transcript, length=length)
-
+        keys = expand_each(secret, [_LABEL + label + transcript for label in _PURPOSES])
+        attests, client, confirms, to_server, to_client, channel_id, further = keys
         return cls(
             transcript=transcript,
-            server_binder=key("server attests"),
-            client_binder=key("client attests"),
-            server_confirmation=key("server confirms"),
-            client_to_server=key("client to server"),
-            server_to_client=key("server to client"),
-            channel_id=key("channel id", CHANNEL_ID_BYTES),
-            further=key("further keys"),
+            server_binder=attests,
+            client_binder=client,
+            server_confirmation=confirms,
+            client_to_server=to_server,
+            server_to_client=to_client,
+            channel_id=channel_id[:CHANNEL_ID_BYTES],  # HKDF's shorter output is the start of the longer one
+            further=further,
         )
 
     @staticmethod

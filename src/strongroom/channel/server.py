@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from strongroom.base.errors import MalformedMessage
@@ -19,7 +18,7 @@ from strongroom.channel.messages import (
 from strongroom.channel.schedule import SECRET_BYTES, KeySchedule, hpke_info, transcript_hash
 from strongroom.channel.secure import ServerChannel
 from strongroom.crypto import merkle
-from strongroom.crypto.hashing import sha256
+from strongroom.crypto.hashing import digest_of, sha256
 from strongroom.crypto.hpke import InvalidPublicKey, seal_to
 from strongroom.formats.claims import Claims, report_data
 from strongroom.verifier.binding import CLAIMS_SIGNATURE_LABEL, batch_leaf
@@ -30,13 +29,7 @@ if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
     from strongroom.formats.instance_certificate import SignedInstanceCertificate
 
-__all__ = ["Batch", "InstanceIdentity", "ServerExchange", "digest_of"]
-
-
-@lru_cache(maxsize=8)
-def digest_of(collateral: bytes) -> bytes:
-    """SHA-256 of collateral, computed once for a set that every client is shown."""
-    return sha256(collateral)
+__all__ = ["Batch", "InstanceIdentity", "ServerExchange"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

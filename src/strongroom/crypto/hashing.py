@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import lru_cache
 
-__all__ = ["DIGEST_BYTES", "equal", "labelled_hash", "sha256"]
+__all__ = ["DIGEST_BYTES", "digest_of", "equal", "labelled_hash", "sha256"]
 
 DIGEST_BYTES = 32
 
@@ -13,6 +14,12 @@ DIGEST_BYTES = 32
 def sha256(data: bytes) -> bytes:
     """SHA-256 (FIPS 180-4), 32 bytes."""
     return hashlib.sha256(data).digest()
+
+
+@lru_cache(maxsize=8)
+def digest_of(document: bytes) -> bytes:
+    """SHA-256 of a long public document that is hashed again and again, computed once while it is in use."""
+    return sha256(document)
 
 
 def labelled_hash(label: str, *parts: bytes) -> bytes:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-__all__ = ["KEY_BYTES", "derive", "hkdf", "keyed_hash"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["KEY_BYTES", "derive", "expand_each", "hkdf", "keyed_hash"]
 
 KEY_BYTES = 32
 
@@ -16,6 +20,12 @@ KEY_BYTES = 32
 def hkdf(secret: bytes, info: bytes, *, length: int = KEY_BYTES, salt: bytes | None = None) -> bytes:
     """Extract and expand ``secret``; ``info`` says what the result is for (RFC 5869 section 3.2)."""
     return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
+
+
+def expand_each(secret: bytes, infos: Sequence[bytes]) -> list[bytes]:
+    """Give ``hkdf(secret, info)`` for each info; what they share, the extraction, is done once."""
+    pseudorandom = HKDF.extract(hashes.SHA256(), None, secret)
+    return [HKDFExpand(algorithm=hashes.SHA256(), length=KEY_BYTES, info=info).derive(pseudorandom) for info in infos]
 
 
 def derive(secret: bytes, label: str, *context: bytes, length: int = KEY_BYTES) -> bytes:

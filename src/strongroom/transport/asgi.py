@@ -24,8 +24,8 @@ from strongroom.channel.keyed import MAX_KEYED_REQUEST_BYTES, KeyedMode, KeyedRe
 from strongroom.channel.messages import MAX_HELLO_BYTES
 from strongroom.channel.schedule import CHANNEL_ID_BYTES
 from strongroom.channel.secure import STREAM_HEAD_BYTES, channel_id_of
-from strongroom.channel.server import ServerExchange, digest_of
-from strongroom.crypto.hashing import sha256
+from strongroom.channel.server import ServerExchange
+from strongroom.crypto.hashing import digest_of, sha256
 from strongroom.transport.batcher import QuoteBatcher
 from strongroom.transport.inner import Answer, StreamedBody, WholeBody, chunk_of, inner_scope, respond, run_inside
 from strongroom.transport.paths import (

@@ -24,7 +24,7 @@ from strongroom.channel.client import AttestedChannel, ClientExchange, ClientRes
 from strongroom.channel.keyed import MAX_KEYED_ANSWER_BYTES
 from strongroom.channel.messages import MAX_ANSWER_BYTES
 from strongroom.channel.shared_key import ClientSharedKeyExchange, SharedKeyChannel
-from strongroom.crypto.hashing import sha256
+from strongroom.crypto.hashing import digest_of
 from strongroom.formats.remote_appraisal import MAX_ANSWER_BYTES as MAX_APPRAISAL_BYTES
 from strongroom.formats.remote_appraisal import SignedAppraisal
 from strongroom.transport.outer import ServiceRefused
@@ -141,7 +141,7 @@ class AttestedOpener:
         if self.terms.vouching is not None:
             vouches = yield from self._vouches(exchange.question(answer).to_bytes())
         attested = exchange.finish(answer, elapsed_seconds=elapsed, at=self._clock.now(), vouches=vouches)
-        self._collateral[sha256(attested.collateral)] = attested.collateral
+        self._collateral[digest_of(attested.collateral)] = attested.collateral
         while len(self._collateral) > _MAX_COLLATERAL_KEPT:
             self._collateral.popitem(last=False)
         return attested

@@ -19,7 +19,7 @@ from strongroom.crypto.hashing import equal, sha256
 from strongroom.crypto.signatures import verify
 from strongroom.formats.claims import Claims, report_data
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, SignedInstanceCertificate, machine_id
-from strongroom.formats.quote import parse_quote
+from strongroom.formats.quote import open_quote, parse_quote
 from strongroom.formats.sgx_quote import SgxQuote
 from strongroom.verifier.appraisal import appraise
 from strongroom.verifier.memo import Memo
@@ -265,7 +265,7 @@ def _bound(
     memo: Memo,
 ) -> AttestedPeer:
     """Judge evidence, bind it to a session, and make the peer: the one place where one is made."""
-    quote = parse_quote(evidence)
+    quote = open_quote(evidence)
     claims = Claims.from_bytes(proof.claims)
     read_certificate = SignedInstanceCertificate.from_bytes
     signed = memo.parsed("instance certificate", proof.instance_certificate, read=read_certificate)
