@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["KEY_BYTES", "derive", "expand_each", "hkdf", "keyed_hash"]
 
 KEY_BYTES = 32
+_SHA256 = hashes.SHA256()
 
 
 def hkdf(secret: bytes, info: bytes, *, length: int = KEY_BYTES, salt: bytes | None = None) -> bytes:
     """Extract and expand ``secret``; ``info`` says what the result is for (RFC 5869 section 3.2)."""
-    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
+    return HKDF(algorithm=_SHA256, length=length, salt=salt, info=info).derive(secret)
 
 
 def expand_each(secret: bytes, infos: Sequence[bytes]) -> list[bytes]:
     """Give ``hkdf(secret, info)`` for each info; what they share, the extraction, is done once."""
-    pseudorandom = HKDF.extract(hashes.SHA256(), None, secret)
-    return [HKDFExpand(algorithm=hashes.SHA256(), length=KEY_BYTES, info=info).derive(pseudorandom) for info in infos]
+    pseudorandom = HKDF.extract(_SHA256, None, secret)
+    return [HKDFExpand(algorithm=_SHA256, length=KEY_BYTES, info=info).derive(pseudorandom) for info in infos]
 
 
 def derive(secret: bytes, label: str, *context: bytes, length: int = KEY_BYTES) -> bytes:

@@ -82,13 +82,12 @@ def _split(size: int) -> int:
 
 
 def path_length(size: int, index: int) -> int:
-    """Give the exact number of nodes in the path of leaf ``index`` in a tree of ``size`` leaves."""
-    length = 0
-    while size > 1:
-        split = _split(size)
-        size, index = (split, index) if index < split else (size - split, index - split)
-        length += 1
-    return length
+    """Give the exact number of nodes in the path of leaf ``index`` in a tree of ``size`` leaves.
+
+    Up to where the leaf's way meets the last leaf's there is a sibling on each level; above, one for each turn.
+    """
+    below = (index ^ (size - 1)).bit_length()
+    return below + (index >> below).bit_count()
 
 
 def verify_inclusion(leaf: bytes, *, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:

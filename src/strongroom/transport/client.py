@@ -20,15 +20,14 @@ from strongroom.channel.client import AttestedChannel, ClientTerms
 from strongroom.channel.shared_key import SharedKeyChannel
 from strongroom.transport.keeper import AttestedOpener, ChannelKeeper, Opened, SharedKeyOpener
 from strongroom.transport.outer import (
-    HEADERS,
     MAX_ERROR_BYTES,
+    OuterRequests,
     Outgoing,
     binary_head,
     is_small,
     limited,
     outer_tls,
     refusal,
-    timeout_of,
     unreachable,
     usable_address,
 )
@@ -60,13 +59,9 @@ class _ChannelTransport(httpx2.BaseTransport, Generic[Opened]):
     ) -> None:
         self._base = usable_address(url)
         self._keeper: ChannelKeeper[Opened] = ChannelKeeper(opener, clock)
-        self._timeout_seconds = timeout_seconds
-        self._http = httpx2.Client(
-            transport=outer or httpx2.HTTPTransport(verify=outer_tls(), trust_env=False, proxy=proxy),
-            timeout=timeout_seconds,
-            trust_env=False,  # no proxy and no key log file that the environment names
-            follow_redirects=False,
-        )
+        self._requests = OuterRequests(self._base, timeout_seconds)
+        # the environment names no proxy and no key log file
+        self._outer = outer or httpx2.HTTPTransport(verify=outer_tls(), trust_env=False, proxy=proxy)
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -90,7 +85,7 @@ class _ChannelTransport(httpx2.BaseTransport, Generic[Opened]):
     def close(self) -> None:
         """Close the connections. The channel's keys are forgotten with the object."""
         self._keeper.forget()
-        self._http.close()
+        self._outer.close()
 
     def _channel(self) -> Opened:
         ready = self._keeper.ready()
@@ -117,13 +112,16 @@ class _ChannelTransport(httpx2.BaseTransport, Generic[Opened]):
             steps.close()  # whoever is interrupted leaves the keeper as it was
 
     def _post(self, post: Post) -> bytes:
+        requests, path, content = self._requests, post.path, post.content
+        request = requests.post(path, content) if post.to is None else requests.elsewhere(post.to + path, content)
         try:
-            with self._http.stream(
-                "POST", (post.to or self._base) + post.path, content=post.content, headers=HEADERS
-            ) as response:
+            response = self._outer.handle_request(request)
+            try:
                 if response.status_code != httpx2.codes.OK:
                     raise _refused(response)
                 return _read(response, post.limit)
+            finally:
+                response.close()
         except httpx2.HTTPError as cause:
             raise unreachable(cause) from cause
 
@@ -131,12 +129,8 @@ class _ChannelTransport(httpx2.BaseTransport, Generic[Opened]):
         whole = held is not None and is_small(request)
         outgoing = Outgoing(opened.channel, binary_head(request, held if whole and held else b""), streamed=not whole)
         content = outgoing.message if whole else _frames(outgoing, request if held is None else held)
-        timeout = httpx2.USE_CLIENT_DEFAULT if self._timeout_seconds is not None else timeout_of(request)
-        outer = self._http.build_request(
-            "POST", self._base + outgoing.path, content=content, headers=HEADERS, timeout=timeout
-        )
         try:
-            response = self._http.send(outer, stream=True)
+            response = self._outer.handle_request(self._requests.message(outgoing.path, content, request))
             try:
                 return _inner_response(response, outgoing, request)
             except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -15,16 +16,19 @@ from strongroom.channel.stream import FrameReader, chunks_of
 from strongroom.transport.paths import CONTENT_TYPE, MESSAGE_PATH, STREAM_FROM_BYTES, STREAM_PATH, STREAM_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterable, Iterable, Iterator
 
     from strongroom.channel.secure import ClientChannel
     from strongroom.channel.stream import FrameSealer
+
+    _Content = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 __all__ = [
     "HEADERS",
     "MAX_ERROR_BYTES",
     "MAX_SEALED_BYTES",
     "AnswerReader",
+    "OuterRequests",
     "Outgoing",
     "ServiceRefused",
     "binary_head",
@@ -32,7 +36,6 @@ __all__ = [
     "limited",
     "outer_tls",
     "refusal",
-    "timeout_of",
     "unreachable",
     "usable_address",
 ]
@@ -210,10 +213,43 @@ def refusal(status: int, content: bytes, retry_after: str) -> ChannelRefused | M
     )
 
 
-def timeout_of(request: httpx2.Request) -> httpx2.Timeout:
-    """Give the timeout that a request brings with it."""
-    seconds = request.extensions.get("timeout", {})
-    return httpx2.Timeout(**seconds) if seconds else httpx2.Timeout(None)
+class OuterRequests:
+    """Builds what is posted to one address, without the cookies, redirects and log lines of a browsing client.
+
+    ``timeout_seconds`` bounds each wait for the network; with ``None`` the request inside says how long.
+    """
+
+    def __init__(self, base: str, timeout_seconds: float | None) -> None:
+        self._base = base
+        self._timeout = httpx2.Timeout(timeout_seconds).as_dict()
+        self._own_timeout = timeout_seconds is not None
+        self._urls: dict[str, httpx2.URL] = {}
+        user, password = (httpx2.URL(base).username, httpx2.URL(base).password)
+        self._headers = dict(HEADERS)
+        if user or password:  # a guard at the door, as some put one before a service; it is no part of the trust
+            self._headers["authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+    def message(self, path: str, content: _Content, inner: httpx2.Request) -> httpx2.Request:
+        """Build the post that carries ``inner``."""
+        timeout = self._timeout if self._own_timeout else inner.extensions.get("timeout", self._timeout)
+        return self._request(self._url(path), content, timeout, self._headers)
+
+    def post(self, path: str, content: bytes) -> httpx2.Request:
+        """Build a post of the channel's own."""
+        return self._request(self._url(path), content, self._timeout, self._headers)
+
+    def elsewhere(self, url: str, content: bytes) -> httpx2.Request:
+        """Build a post to another service."""
+        return self._request(httpx2.URL(url), content, self._timeout, HEADERS)
+
+    def _url(self, path: str) -> httpx2.URL:
+        if path not in self._urls:  # there are four
+            self._urls[path] = httpx2.URL(self._base + path)
+        return self._urls[path]
+
+    @staticmethod
+    def _request(url: httpx2.URL, content: _Content, timeout: object, headers: dict[str, str]) -> httpx2.Request:
+        return httpx2.Request("POST", url, content=content, headers=headers, extensions={"timeout": timeout})
 
 
 def outer_tls() -> ssl.SSLContext:

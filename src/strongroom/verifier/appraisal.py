@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from strongroom.verifier.anchors import Anchor
     from strongroom.verifier.policy_compose import Policy
 
-__all__ = ["appraise", "assess", "evidence_kind"]
+__all__ = ["appraise", "appraise_quote", "assess", "evidence_kind"]
 
 _NO_MEMO: Final = Memo(capacity=0)  # what a call judges by itself is of no use to another
 T = TypeVar("T")
@@ -47,11 +47,18 @@ def appraise(
     ``memo`` spares signatures and parsing that were done before; it never changes a verdict. Raises
     ``AppraisalRefused`` with every finding, ``MalformedQuote``, ``MalformedCollateral``.
     """
+    return appraise_quote(open_quote(evidence), collateral, policy, at=at, memo=memo)
+
+
+def appraise_quote(
+    quote: OpenedQuote, collateral: Collateral, policy: Policy, *, at: datetime, memo: Memo | None = None
+) -> AttestationResult:
+    """Judge a quote that was opened already, as ``appraise`` does."""
     if not isinstance(policy, AppraisalPolicy):
         shared = memo or Memo(capacity=64)
-        return judge_composition(policy, lambda part: appraise(evidence, collateral, part, at=at, memo=shared))
+        return judge_composition(policy, lambda part: appraise_quote(quote, collateral, part, at=at, memo=shared))
     inquiry = Inquiry(anchors=policy.anchors, memo=_NO_MEMO, at=at, grace=policy.expired_collateral_grace)
-    assessment, basis = _assess(inquiry, evidence, collateral, memo)
+    assessment, basis = _assess(inquiry, quote, collateral, memo)
     judge_policy(inquiry, policy, assessment, basis.issue_dates)
     if inquiry.findings:
         raise AppraisalRefused(inquiry.findings)
@@ -74,7 +81,7 @@ def assess(
 ) -> Assessment:
     """Judge what needs no policy, at an instant. Raises ``MalformedQuote`` and ``MalformedCollateral`` only."""
     inquiry = Inquiry(anchors=anchors, memo=_NO_MEMO, at=at, grace=timedelta(0))
-    assessment, _ = _assess(inquiry, evidence, collateral, memo)
+    assessment, _ = _assess(inquiry, open_quote(evidence), collateral, memo)
     return assessment
 
 
@@ -83,8 +90,9 @@ def evidence_kind(quote: OpenedQuote) -> str:
     return f"{quote.header.tee_type.name.lower()}-dcap-{quote.header.version}"
 
 
-def _assess(inquiry: Inquiry, evidence: bytes, collateral: Collateral, memo: Memo | None) -> tuple[Assessment, Basis]:
-    quote = open_quote(evidence)
+def _assess(
+    inquiry: Inquiry, quote: OpenedQuote, collateral: Collateral, memo: Memo | None
+) -> tuple[Assessment, Basis]:
     report = quote.report
     basis, signed = find_basis(quote, collateral, inquiry.anchors, memo)
     for finding in basis.findings:

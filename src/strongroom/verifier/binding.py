@@ -19,9 +19,9 @@ from strongroom.crypto.hashing import equal, sha256
 from strongroom.crypto.signatures import verify
 from strongroom.formats.claims import Claims, report_data
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, SignedInstanceCertificate, machine_id
-from strongroom.formats.quote import open_quote, parse_quote
-from strongroom.formats.sgx_quote import SgxQuote
-from strongroom.verifier.appraisal import appraise
+from strongroom.formats.quote import open_quote
+from strongroom.formats.sgx_report import SgxReport
+from strongroom.verifier.appraisal import appraise_quote
 from strongroom.verifier.memo import Memo
 from strongroom.verifier.quorum import judge_vouches
 from strongroom.verifier.result import SgxClaims
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from strongroom.formats.collateral import Collateral
+    from strongroom.formats.quote import OpenedQuote
     from strongroom.verifier.policy_compose import Policy
     from strongroom.verifier.quorum import VouchRule
     from strongroom.verifier.result import AttestationResult
@@ -191,7 +192,7 @@ def attest_peer(
     """
     return _bound(
         evidence,
-        lambda memo: (appraise(evidence, collateral, policy, at=at, memo=memo), ()),
+        lambda quote, memo: (appraise_quote(quote, collateral, policy, at=at, memo=memo), ()),
         proof,
         expected_deployment=expected_deployment,
         max_elapsed_seconds=max_elapsed_seconds,
@@ -227,9 +228,8 @@ def vouch_peer(
     signature is checked here all the same: steps 6.1 to 6.10 of the channel, and that the claims vouched for are the
     ones in the evidence. The peer says so in ``vouched_by``. Raises as ``attest_peer`` does.
     """
-    quote = parse_quote(evidence)
 
-    def judged(_memo: Memo) -> tuple[AttestationResult, tuple[str, ...]]:
+    def judged(quote: OpenedQuote, _memo: Memo) -> tuple[AttestationResult, tuple[str, ...]]:
         vouched = judge_vouches(
             tokens, rule, nonce=vouch_nonce(proof.session), evidence=evidence, collateral=collateral, at=at
         )
@@ -237,7 +237,7 @@ def vouch_peer(
         result = read_result(
             statement.ear.details, policy_digest=statement.policy_digest, appraised_at=statement.appraised_at
         )
-        if not isinstance(quote, SgxQuote) or result.claims != SgxClaims.of(quote.report):
+        if not isinstance(quote.report, SgxReport) or result.claims != SgxClaims.of(quote.report):
             message = "what the verifiers vouch for is not what the evidence says"
             raise AppraisalRefused([Finding(check=Check.VERIFIER, message=message, section="remote-verifier 5.2")])
         ends = min(result.expires_at, vouched.expires_at)
@@ -256,7 +256,7 @@ def vouch_peer(
 
 def _bound(
     evidence: bytes,
-    judge: Callable[[Memo], tuple[AttestationResult, tuple[str, ...]]],
+    judge: Callable[[OpenedQuote, Memo], tuple[AttestationResult, tuple[str, ...]]],
     proof: SessionProof,
     *,
     expected_deployment: bytes | None,
@@ -276,7 +276,7 @@ def _bound(
     result: AttestationResult | None = None
     vouched_by: tuple[str, ...] = ()
     try:
-        result, vouched_by = judge(memo)
+        result, vouched_by = judge(quote, memo)
     except AppraisalRefused as refusal:
         findings = [*refusal.findings, *findings]
     if result is not None:
