@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.crypto.hashing import equal, labelled_hash, sha256
-from strongroom.crypto.kdf import KEY_BYTES, derive, hkdf, keyed_hash
+from strongroom.crypto.kdf import KEY_BYTES, derive, expand_each, hkdf, keyed_hash
 
 PARTS = st.lists(st.binary(max_size=20), max_size=4)
 
@@ -76,3 +76,8 @@ def test_sha256_and_equality():
     assert equal(b"ab", b"ab")
     assert not equal(b"ab", b"ac")
     assert not equal(b"ab", b"abc")
+
+
+@given(st.binary(min_size=1, max_size=64), st.lists(st.binary(max_size=80), max_size=8))
+def test_what_is_expanded_together_is_what_each_would_be_alone(secret, infos):
+    assert expand_each(secret, infos) == [hkdf(secret, info) for info in infos]
