@@ -26,7 +26,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, vendor: tuple[Path, str]) -> Deployment:
-    options = ("--vendor-key", vendor[1], "--upgrade-delay-hours", "0", "--machine", "this")
+    options = ("--vendor-key", vendor[1], "--upgrade-delay-hours", "0", "--machine", "this", "--counter", "none")
     return Deployment.create(tmp_path_factory.mktemp("deployment"), *options)
 
 
