@@ -19,6 +19,7 @@ __all__ = [
     "AppraisalRefused",
     "AttesterUnavailable",
     "ChannelRefused",
+    "ClientNotAttested",
     "CollateralUnavailable",
     "Conflict",
     "Contended",
@@ -221,6 +222,12 @@ class TooManyGuesses(Denied):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+
+
+class ClientNotAttested(Denied):
+    """This place admits clients by their evidence, and this one showed none that counts."""
+
+    code = "client-not-attested"
 
 
 class DevicePending(NotAuthorised):

@@ -25,8 +25,10 @@ from strongroom.formats.collateral import Collateral
 from strongroom.verifier.client_binding import AttestedClient, attest_client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from strongroom.verifier.client_binding import OwnEnclave
     from strongroom.verifier.memo import Memo
     from strongroom.verifier.policy_compose import Policy
 
@@ -68,13 +70,20 @@ def judge_client(
     session: bytes,
     at: datetime,
     memo: Memo | None = None,
+    own: OwnEnclave | None = None,
+    collateral_source: Callable[[], bytes] | None = None,
 ) -> AttestedClient:
-    """Judge what a client has shown; raises ``Malformed``, or ``AppraisalRefused`` with every finding."""
+    """Judge what a client has shown; raises ``Malformed``, or ``AppraisalRefused`` with every finding.
+
+    A client that shows no collateral is judged with what ``collateral_source`` gives (JSON), where there is one.
+    """
     fields = Fields.decode(shown, path="client evidence", error=MalformedMessage, max_bytes=MAX_SHOWN_BYTES)
     claims = fields.byte_string("claims", at_most=MAX_CLIENT_CLAIMS_BYTES)
     evidence = fields.byte_string("evidence", at_most=MAX_EVIDENCE_BYTES)
     collateral = fields.byte_string("collateral", at_most=MAX_COLLATERAL_BYTES)
     fields.done()
+    if not collateral and collateral_source is not None:
+        collateral = collateral_source()
     return attest_client(
         evidence,
         Collateral.from_json(collateral),
@@ -86,4 +95,5 @@ def judge_client(
         session=session,
         at=at,
         memo=memo,
+        own=own,
     )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.clock import Clock
     from strongroom.channel.shared_key import SharedKey, SharedKeyPeer
+    from strongroom.transport.client_evidence import ClientAttestation
     from strongroom.transport.keeper import Admit, Opener, Post, Steps, T
     from strongroom.transport.outer import AnswerReader
     from strongroom.verifier.binding import AttestedPeer
@@ -144,12 +145,14 @@ class AsyncAttestedTransport(_AsyncChannelTransport[AttestedChannel]):
         *,
         clock: Clock,
         admit: Admit | None = None,
+        attestation: ClientAttestation | None = None,
         verifiers: Sequence[str] = (),
         timeout_seconds: float | None = 30.0,
         proxy: str | None = None,
         outer: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        opener = AttestedOpener(terms, clock, admit, [usable_address(address) for address in verifiers])
+        addresses = [usable_address(address) for address in verifiers]
+        opener = AttestedOpener(terms, clock, admit, addresses, attestation=attestation)
         super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     async def peer(self) -> AttestedPeer:

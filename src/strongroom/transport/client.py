@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.clock import Clock
     from strongroom.channel.shared_key import SharedKey, SharedKeyPeer
+    from strongroom.transport.client_evidence import ClientAttestation
     from strongroom.transport.keeper import Admit, Opener, Post, Steps, T
     from strongroom.transport.outer import AnswerReader
     from strongroom.verifier.binding import AttestedPeer
@@ -147,7 +148,8 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
     ``proxy`` is the URL of an outer proxy; none is taken from the environment. ``timeout_seconds`` bounds each wait
     for the network; ``None`` leaves that to each request's own timeout. ``outer`` replaces the way to the service.
     ``admit`` may object to an attested peer before anything is said to it, ``verifiers`` are the addresses of those
-    whom terms with ``vouching`` believe (``AttestedOpener``).
+    whom terms with ``vouching`` believe (``AttestedOpener``); with ``attestation`` this client proves itself to the
+    service in turn (``transport.client_evidence``).
     After the first exchange the deployment stays pinned for the life of the transport, whatever the terms said.
     """
 
@@ -158,12 +160,14 @@ class AttestedTransport(_ChannelTransport[AttestedChannel]):
         *,
         clock: Clock,
         admit: Admit | None = None,
+        attestation: ClientAttestation | None = None,
         verifiers: Sequence[str] = (),
         timeout_seconds: float | None = 30.0,
         proxy: str | None = None,
         outer: httpx2.BaseTransport | None = None,
     ) -> None:
-        opener = AttestedOpener(terms, clock, admit, [usable_address(address) for address in verifiers])
+        addresses = [usable_address(address) for address in verifiers]
+        opener = AttestedOpener(terms, clock, admit, addresses, attestation=attestation)
         super().__init__(url, opener, clock=clock, timeout_seconds=timeout_seconds, proxy=proxy, outer=outer)
 
     def peer(self) -> AttestedPeer:

@@ -20,6 +20,7 @@ from strongroom.base.errors import (
     StrongroomError,
     Unavailable,
 )
+from strongroom.channel.bhttp import BinaryResponse
 from strongroom.channel.client import AttestedChannel, ClientExchange, ClientResumption, ClientTerms
 from strongroom.channel.keyed import MAX_KEYED_ANSWER_BYTES
 from strongroom.channel.messages import MAX_ANSWER_BYTES
@@ -28,7 +29,7 @@ from strongroom.crypto.hashing import digest_of
 from strongroom.formats.remote_appraisal import MAX_ANSWER_BYTES as MAX_APPRAISAL_BYTES
 from strongroom.formats.remote_appraisal import SignedAppraisal
 from strongroom.transport.outer import ServiceRefused
-from strongroom.transport.paths import APPRAISE_PATH, EXCHANGE_PATH, KEYED_PATH
+from strongroom.transport.paths import APPRAISE_PATH, EXCHANGE_PATH, KEYED_PATH, MESSAGE_PATH
 from strongroom.verifier.memo import Memo
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.channel.secure import ClientChannel
     from strongroom.channel.shared_key import SharedKey
+    from strongroom.transport.client_evidence import ClientAttestation
     from strongroom.verifier.binding import AttestedPeer
 
     Admit = Callable[[AttestedPeer], None]
@@ -50,6 +52,7 @@ _RETRY_SECONDS: Final = 10.0  # after a renewal that found nobody
 _RENEW_AGAIN_SECONDS: Final = 60.0  # after one that worked: what the verdict rests on may be close to its end anyway
 _RENEW_BEFORE_END_MS: Final = 5 * 60 * 1000  # of the verdict
 _MAX_COLLATERAL_KEPT: Final = 4
+_MAX_ATTEST_ANSWER_BYTES: Final = 64 * 1024
 
 T = TypeVar("T")
 Opened = TypeVar("Opened", AttestedChannel, SharedKeyChannel)
@@ -85,13 +88,21 @@ class AttestedOpener:
 
     After the first exchange the deployment stays pinned, whatever the terms said. ``admit`` is given each peer before
     anything is said to it, and raises ``AppraisalRefused`` where the client holds something against it that the
-    exchange cannot know: what it has seen before, what it was warned of.
+    exchange cannot know: what it has seen before, what it was warned of. With ``attestation`` this client then proves
+    itself, in each channel anew; a service that refuses it is ``ClientNotAttested``, and nothing more is said to it.
     """
 
     def __init__(
-        self, terms: ClientTerms, clock: Clock, admit: Admit | None = None, verifiers: Sequence[str] = ()
+        self,
+        terms: ClientTerms,
+        clock: Clock,
+        admit: Admit | None = None,
+        verifiers: Sequence[str] = (),
+        *,
+        attestation: ClientAttestation | None = None,
     ) -> None:
         """``verifiers`` are the addresses of those whom terms with ``vouching`` want to hear."""
+        self._attestation = attestation
         self.terms = terms
         self._verifiers = tuple(verifiers)
         self._admit: Admit = admit or (lambda _peer: None)
@@ -114,6 +125,8 @@ class AttestedOpener:
             attested = yield from self._exchange()
             self._admit(attested.peer)
         self.terms = replace(self.terms, deployment=attested.peer.deployment)
+        if self._attestation is not None:
+            yield from self._attest(attested.channel, self._attestation)
         return attested
 
     def ends_at_ms(self, opened: AttestedChannel) -> int | None:
@@ -131,6 +144,12 @@ class AttestedOpener:
         attempt = ClientResumption(earlier, self.terms, at=now)
         answer = yield Post(path=KEYED_PATH, content=attempt.request, limit=MAX_KEYED_ANSWER_BYTES)
         return attempt.finish(answer, at=self._clock.now())
+
+    def _attest(self, channel: ClientChannel, attestation: ClientAttestation) -> Steps[None]:
+        request = attestation.request(channel.client_binder, self._clock.now())
+        number, message = channel.seal_request(request.to_bytes())
+        answer = yield Post(path=MESSAGE_PATH, content=message, limit=_MAX_ATTEST_ANSWER_BYTES)
+        attestation.check(BinaryResponse.from_bytes(channel.open_answer(answer, number)))
 
     def _exchange(self) -> Steps[AttestedChannel]:
         exchange = ClientExchange(self.terms, collateral=self._collateral, memo=self._memo)

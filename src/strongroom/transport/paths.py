@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "APPRAISAL_TYPE",
     "APPRAISE_PATH",
+    "CLIENT_EVIDENCE_PATH",
     "CONTENT_TYPE",
     "EXCHANGE_PATH",
     "HEALTH_PATH",
@@ -22,6 +23,8 @@ EXCHANGE_PATH: Final = "/strongroom/v1/exchange"
 KEYED_PATH: Final = "/strongroom/v1/keyed-exchange"
 MESSAGE_PATH: Final = "/strongroom/v1/message"
 STREAM_PATH: Final = "/strongroom/v1/stream"
+CLIENT_EVIDENCE_PATH: Final = "/strongroom/v1/client-evidence"
+"""Inside the channel: where a client shows its own evidence (docs/spec/attested-channel.md 14)."""
 HEALTH_PATH: Final = "/strongroom/v1/health"
 APPRAISE_PATH: Final = "/strongroom/v1/appraise"
 VERIFIER_PATH: Final = "/strongroom/v1/verifier"

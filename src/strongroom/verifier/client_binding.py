@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from strongroom.verifier.policy_compose import Policy
     from strongroom.verifier.result import AttestationResult
 
-__all__ = ["AttestedClient", "attest_client"]
+__all__ = ["AttestedClient", "OwnEnclave", "attest_client"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,14 @@ class AttestedClient:
     expires_at_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnEnclave:
+    """The judging enclave itself: its machine's id and its measurement. No client is that (step 14.6)."""
+
+    machine: bytes
+    measurement: bytes
+
+
 def attest_client(
     evidence: bytes,
     collateral: Collateral,
@@ -58,11 +66,13 @@ def attest_client(
     session: bytes,
     at: datetime,
     memo: Memo | None = None,
+    own: OwnEnclave | None = None,
 ) -> AttestedClient:
     """Appraise a client's evidence and bind it to a session, or raise ``AppraisalRefused`` with the findings of both.
 
     ``binder`` and ``session`` are this end's own computation, ``role`` and ``context`` what the evidence has to be
-    for. Malformed parts raise their ``Malformed`` error.
+    for. With ``own`` the judge's own evidence is refused: a mirror is no client. Malformed parts raise their
+    ``Malformed`` error.
     """
     quote = parse_quote(evidence)
     said = ClientClaims.from_bytes(claims)
@@ -97,6 +107,14 @@ def attest_client(
         result = appraise(evidence, collateral, policy, at=at, memo=memo)
     except AppraisalRefused as refusal:
         findings = [*refusal.findings, *findings]
+    if result is not None and own is not None and _is(result, own):
+        findings.append(
+            Finding(
+                check=Check.KEY_BINDING,
+                message="the evidence is this service's own",
+                section="attested-channel 14.6",
+            )
+        )
     if findings or result is None:
         raise AppraisalRefused(findings)
     return AttestedClient(
@@ -108,3 +126,7 @@ def attest_client(
         attested_at_ms=int(at.timestamp() * 1000),
         expires_at_ms=int(result.expires_at.timestamp() * 1000),
     )
+
+
+def _is(result: AttestationResult, own: OwnEnclave) -> bool:
+    return machine_id(result.platform.ppid) == own.machine and result.claims.measurement == own.measurement
