@@ -18,6 +18,7 @@ import pytest
 from attested import AT, IDENTITY, findings_of, new_platform, policy
 from ratls_second import Plan, verify
 from ratls_servers import Endorsements, hello, running, wait_for
+from running import strongroom
 from store_client import FakeClock
 from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
 from strongroom.base.errors import (
@@ -42,6 +43,8 @@ from strongroom.ratls.server import (
     server_context,
     uvicorn_config,
 )
+from strongroom.transport.clock import SystemClock
+from strongroom.verifier.policy_compose import policy_to_toml
 
 STRANGER = EnclaveIdentity(mr_enclave=MrEnclave(b"x" * 32), mr_signer=IDENTITY.mr_signer, isv_prod_id=1, isv_svn=2)
 
@@ -484,3 +487,24 @@ def test_tls_1_2_is_spoken_where_it_is_allowed(platform: SimulatedPlatform, term
             get(server.url, RaTlsTransport(server.url, terms, clock=FakeClock(), collateral=collateral))
         allowed = RaTlsTransport(server.url, terms, clock=FakeClock(), collateral=collateral, allow_tls_1_2=True)
         assert get(server.url, allowed).text == "ok"
+
+
+def test_as_a_command(platform: SimulatedPlatform, tmp_path: Path) -> None:
+    """The command has the clock of the day, so the server has it, too."""
+    clock, attester = SystemClock(), platform.enclave(IDENTITY)
+    (tmp_path / "policy.toml").write_bytes(policy_to_toml(policy(platform)))
+    (tmp_path / "refusing.toml").write_bytes(policy_to_toml(policy(platform, mr_enclaves=frozenset())))
+    certificate = RenewingCertificate(lambda at: issue_certificate(attester, at=at), clock=clock)
+    service = BesideCertificate(hello, certificate, endorsements=Endorsements(platform), clock=clock)
+    with running(uvicorn_config(service, certificate)) as port:
+        url = f"https://127.0.0.1:{port}"
+        asked = ("ratls", "verify", url, "--policy")
+        shown = strongroom(*asked, tmp_path / "policy.toml")
+        assert shown.code == 0, shown.err
+        assert shown.out.startswith(f"key-bound: {url}")
+        assert "SIMULATED PLATFORM" in shown.out
+        assert strongroom(*asked, tmp_path / "policy.toml", "--json").json["binding"] == "key"
+        refused = strongroom(*asked, tmp_path / "refusing.toml")
+        assert refused.code == 3
+        assert "measurement" in refused.err
+    assert strongroom(*asked, tmp_path / "policy.toml").code == 7

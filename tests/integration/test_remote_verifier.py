@@ -16,13 +16,16 @@ from attested import Enclave, client_of, findings_of, new_platform, policy
 from running import strongroom
 from store_client import FakeClock
 from strongroom.base.errors import AppraisalRefused, MalformedMessage, Misconfigured, StoreUnreachable
+from strongroom.client.invitation import Invitation
 from strongroom.crypto.eddsa import EddsaPrivateKey
 from strongroom.formats.remote_appraisal import AppraisalRequest, SignedAppraisal
 from strongroom.testing.loopback import Loopback
 from strongroom.testing.lying_verifier import LyingService
 from strongroom.transport.attestation_client import ask, ask_all
 from strongroom.transport.attestation_service import AttestationService
+from strongroom.transport.clock import SystemClock
 from strongroom.transport.paths import APPRAISE_PATH, VERIFIER_PATH
+from strongroom.verifier.anchors import Anchor
 from strongroom.verifier.eat import VerifierId
 from strongroom.verifier.lie import Outcome, check_proof
 from strongroom.verifier.policy_compose import policy_to_toml
@@ -294,6 +297,31 @@ def test_verifiers_as_people_run_them(tmp_path: Path) -> None:
     wrong = (tmp_path / "verifiers.toml").read_text().replace("required = 2", "required = 0")
     (tmp_path / "verifiers.toml").write_text(wrong)
     assert strongroom("verifier", "ask", *captured, "--verifiers", tmp_path / "verifiers.toml").code == 1
+
+
+def test_a_live_store_is_verified_by_others_and_the_answer_says_so(tmp_path: Path) -> None:
+    enclave = Enclave(new_platform(tmp_path / "platform"))
+    accepted = policy(enclave.platform)
+    (tmp_path / "policy.toml").write_bytes(policy_to_toml(accepted))
+    root = Anchor.from_certificate(enclave.platform.root_certificate_pem, simulated=True).spki
+    lines = ["version = 1", "required = 2", f'policy_digest = "{accepted.digest.hex()}"', "maximum_age_seconds = 60"]
+    clock = SystemClock()
+    with ExitStack() as stack:
+        for number in range(2):
+            address = stack.enter_context(Loopback(service(enclave, number, clock=clock)))
+            pin = KEYS[number].pinned.to_text()
+            lines += ["[[verifier]]", f'name = "v{number}"', f'url = "{address}"', f'key = "{pin}"']
+        (tmp_path / "verifiers.toml").write_text("\n".join(lines))
+        url = stack.enter_context(Loopback(enclave.service(clock=clock)))
+        invitation = Invitation(url=url, deployment=enclave.deployment, simulated_root=root).to_text()
+        options = ["verify", invitation, "--accept-simulated-platform", "--policy", tmp_path / "policy.toml"]
+        options += ["--home", tmp_path / "home"]
+        own = strongroom(*options, "--json")
+        theirs = strongroom(*options, "--verifiers", tmp_path / "verifiers.toml", "--json")
+        said = strongroom(*options, "--verifiers", tmp_path / "verifiers.toml")
+    assert (own.json["vouched_by"], theirs.json["vouched_by"]) == ([], ["v0", "v1"])
+    assert said.out.startswith("VOUCHED FOR by v0, v1, not appraised here")
+    assert own.json["machine"] == theirs.json["machine"]
 
 
 def test_a_service_of_its_own_process_answers_and_ends(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from strongroom.cli import (
     platform,
     policy,
     proof,
+    ratls,
     register,
     release,
     remove,
@@ -91,6 +92,7 @@ app.add_typer(instances.app, rich_help_panel=_SERVICE)
 app.add_typer(release.app, rich_help_panel=_SERVICE)
 app.add_typer(upgrade.app, rich_help_panel=_SERVICE)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)
+app.add_typer(ratls.app, rich_help_panel=_TRUST)
 app.add_typer(proof.app, name="proof", rich_help_panel=_TRUST)
 
 

@@ -12,6 +12,7 @@ from strongroom.cli.explanation import explain
 from strongroom.cli.measured import measure_store
 from strongroom.cli.output import emit, emit_json
 from strongroom.cli.verdict import describe, describe_json
+from strongroom.cli.verifiers_file import verifiers_from_toml
 from strongroom.cli.wanted import Wanted, connect, read_file
 from strongroom.client.floors import FloorBook
 from strongroom.formats.collateral import Collateral
@@ -43,13 +44,16 @@ def verify_live(
     accept_simulated_platform: bool,
     home: Path,
     shown: Shown,
+    verifiers: Path | None = None,
 ) -> None:
     """Attest a store and show what was proven; ``AppraisalRefused`` with every finding where it is refused.
 
     What this device knows of the deployment counts, and is left as it is. ``home`` is the device's directory.
+    ``verifiers`` is a file that says whose word to take instead of appraising here.
     """
     wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
-    store = connect(wanted, home, keep=False)
+    believed = None if verifiers is None else verifiers_from_toml(verifiers)
+    store = connect(wanted, home, keep=False, verifiers=believed)
     try:
         peer = store.peer()
     except AppraisalRefused as refusal:

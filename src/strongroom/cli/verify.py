@@ -28,6 +28,10 @@ def verify(
     root: RootFile = None,
     policy: PolicyFile = None,
     accept_simulated_platform: AcceptSimulated = False,
+    verifiers: Annotated[
+        Path | None,
+        typer.Option("--verifiers", help="Believe these instead of appraising here, and say so.", metavar="TOML"),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the whole chain, from the manufacturer's root to the code.")
     ] = False,
@@ -65,8 +69,11 @@ def verify(
             accept_simulated_platform=accept_simulated_platform,
             home=home_directory(home),
             shown=shown,
+            verifiers=verifiers,
         )
     elif evidence is not None:
+        if verifiers is not None:
+            raise Misconfigured("--verifiers is for a live store; captured evidence goes to `strongroom verifier ask`")
         if collateral is None:
             raise Misconfigured("--evidence needs --collateral")
         verify_captured(evidence, collateral, root, policy, at=at, shown=shown)

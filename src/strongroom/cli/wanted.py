@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import Misconfigured
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from strongroom.cli.verifiers_file import Verifiers
     from strongroom.verifier.binding import AttestedPeer
     from strongroom.verifier.policy_compose import Policy
 
@@ -109,14 +110,19 @@ class Wanted:
         )
 
 
-def connect(wanted: Wanted, home: Path, *, keep: bool) -> StoreApi:
+def connect(wanted: Wanted, home: Path, *, keep: bool, verifiers: Verifiers | None = None) -> StoreApi:
     """Give a way to the store on these terms. Nothing is sent yet.
 
     ``home`` is this device's directory: its floors and notices hold, and with ``keep`` the floors are raised.
+    ``verifiers`` are those whose word is taken in the place of an appraisal.
     """
     clock = SystemClock()
     admission = Admission(home, clock=clock, machines=wanted.machines, keep=keep)
-    transport = AttestedTransport(wanted.url, wanted.terms(), admit=admission, clock=clock)
+    terms = wanted.terms()
+    addresses: tuple[str, ...] = ()
+    if verifiers is not None:
+        terms, addresses = replace(terms, vouching=verifiers.rule), tuple(verifiers.addresses.values())
+    transport = AttestedTransport(wanted.url, terms, admit=admission, verifiers=addresses, clock=clock)
     return StoreApi(transport, tenant=wanted.tenant)
 
 
