@@ -41,6 +41,7 @@ __all__ = [
     "QuotaExceeded",
     "RecordTampered",
     "RollbackDetected",
+    "SecondFactorNeeded",
     "StorageUnavailable",
     "StoreUnreachable",
     "StrongroomError",
@@ -193,6 +194,12 @@ class NotAuthorised(Denied):
 
     http_status = 401
     code = "not-authorised"
+
+
+class SecondFactorNeeded(Denied):
+    """The password was right, and the account has a second factor, which is still to be shown."""
+
+    code = "second-factor-needed"
 
 
 class QuotaExceeded(Denied):

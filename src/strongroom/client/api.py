@@ -19,6 +19,7 @@ from strongroom.base.errors import (
     MalformedRecord,
     NotAuthorised,
     QuotaExceeded,
+    SecondFactorNeeded,
     StorageUnavailable,
     StoreUnreachable,
     StrongroomError,
@@ -28,7 +29,7 @@ from strongroom.base.errors import (
     Unavailable,
     VaultBehind,
 )
-from strongroom.formats import device_api
+from strongroom.formats import account_api, device_api
 from strongroom.formats import store_api as api
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
         MalformedRecord,
         NotAuthorised,
         QuotaExceeded,
+        SecondFactorNeeded,
         StorageUnavailable,
         TenantSuspended,
         TenantUnknown,
@@ -111,6 +113,54 @@ class StoreApi:
     def prove_device(self, body: api.DeviceSession) -> api.DeviceProven:
         """Prove this device in this session."""
         return self._call("/v1/sessions/device", body, api.DeviceProven)
+
+    def ask_factor(self, body: account_api.AskFactor) -> account_api.FactorAsked:
+        """Ask which second factors will do."""
+        return self._call("/v1/sessions/factor/start", body, account_api.FactorAsked)
+
+    def prove_factor(self, body: account_api.ProveFactor) -> api.AccountView:
+        """Show a second factor."""
+        return self._call("/v1/sessions/factor", body, api.AccountView)
+
+    def list_factors(self, body: account_api.ListFactors) -> account_api.FactorList:
+        """List the account's second factors."""
+        return self._call("/v1/account/factors/list", body, account_api.FactorList)
+
+    def add_totp(self, body: account_api.AddTotp) -> account_api.TotpSecret:
+        """Get a secret for an authenticator application."""
+        return self._call("/v1/account/factors/totp/start", body, account_api.TotpSecret)
+
+    def add_totp_finish(self, body: account_api.AddTotpFinish) -> account_api.FactorAdded:
+        """Show that the application has it."""
+        return self._call("/v1/account/factors/totp/finish", body, account_api.FactorAdded)
+
+    def add_key(self, body: account_api.AddKey) -> account_api.KeyOptions:
+        """Get a challenge for a new security key."""
+        return self._call("/v1/account/factors/key/start", body, account_api.KeyOptions)
+
+    def add_key_finish(self, body: account_api.AddKeyFinish) -> account_api.FactorAdded:
+        """Give the key's answer."""
+        return self._call("/v1/account/factors/key/finish", body, account_api.FactorAdded)
+
+    def remove_factor(self, body: account_api.RemoveFactor) -> account_api.FactorRemoved:
+        """Remove a second factor."""
+        return self._call("/v1/account/factors/remove", body, account_api.FactorRemoved)
+
+    def password_start(self, body: account_api.PasswordStart) -> account_api.PasswordStarted:
+        """Send an OPAQUE registration request for another password."""
+        return self._call("/v1/account/password/start", body, account_api.PasswordStarted)
+
+    def password_finish(self, body: account_api.PasswordFinish) -> account_api.PasswordChanged:
+        """Exchange the password."""
+        return self._call("/v1/account/password/finish", body, account_api.PasswordChanged)
+
+    def read_log(self, body: account_api.ReadLog) -> account_api.AccountLog:
+        """Read what happened to the account."""
+        return self._call("/v1/account/log", body, account_api.AccountLog)
+
+    def delete_account(self, body: account_api.DeleteAccount) -> account_api.Deleted:
+        """Delete the account and its vault."""
+        return self._call("/v1/account/delete", body, account_api.Deleted)
 
     def fetch(self, body: api.FetchPage) -> api.Page:
         """Fetch the head and entries."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base import canonical
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from strongroom.crypto.opaque.server import LoginState
     from strongroom.store.keys import StoreKeys
     from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
-    from strongroom.store.sealing import SealedRows
+    from strongroom.store.sealing import OpenedRow, SealedRows
 
 __all__ = ["Account", "AccountExists", "Accounts", "PendingLogin", "PendingRegistration"]
 
 _MAX_ROW_BYTES: Final = 8192
+_ID_BYTES: Final = 16
 
 
 class AccountExists(Conflict):
@@ -59,6 +60,7 @@ class PendingLogin:
     """Between KE2 and KE3. ``account`` is ``None`` for a name that nobody has."""
 
     guess_name: bytes
+    credential: bytes
     state: LoginState
     account: Account | None
 
@@ -95,26 +97,63 @@ class Accounts:
         if transaction.get(Table.ACCOUNTS, name) is not None:
             raise AccountExists("an account of this name exists")
         self._rows.insert(transaction, Table.ACCOUNTS, name, _encode(_Credential(pending.credential, record), account))
-        self._rows.insert(transaction, Table.ACCOUNTS, self._by_id(account.account_id), account.vault_id)
+        self._rows.insert(transaction, Table.ACCOUNTS, self._by_id(account.account_id), account.vault_id + name)
+
+    def start_change(self, request: bytes) -> tuple[bytes, bytes]:
+        """Answer an OPAQUE registration request for another password: its credential identifier, and the answer."""
+        credential = os.urandom(DIGEST_BYTES)
+        return credential, opaque.registration_response(self._opaque, credential, request)
+
+    def change(
+        self, transaction: WriteTransaction, account_id: bytes, credential: bytes, record: bytes, wrapped: bytes
+    ) -> None:
+        """Put another record, under its own credential identifier, and the root key wrapped under it, in place."""
+        RegistrationRecord.from_bytes(record)
+        name, version, _, account = self._located(transaction, account_id)
+        value = _encode(_Credential(credential, record), replace(account, wrapped_root_key=wrapped))
+        self._rows.replace(transaction, Table.ACCOUNTS, name, expected_version=version, value=value)
+
+    def is_current(self, transaction: ReadTransaction, account_id: bytes, credential: bytes | None) -> bool:
+        """Tell whether an account is there and, where a credential is named, still has that one."""
+        if credential is None:
+            return self._by_id_row(transaction, account_id) is not None
+        try:
+            return equal(self._located(transaction, account_id)[2].identifier, credential)
+        except NotAuthorised:
+            return False
+
+    def erase(self, transaction: WriteTransaction, account_id: bytes) -> None:
+        """Remove an account's rows. Its name is free then."""
+        name, version, _, _ = self._located(transaction, account_id)
+        transaction.delete(Table.ACCOUNTS, name, expected_version=version)
+        row = self._by_id_row(transaction, account_id)
+        if row is not None:
+            transaction.delete(Table.ACCOUNTS, self._by_id(account_id), expected_version=row.version)
 
     def guess_name(self, username: str) -> bytes:
         """Give the 16 bytes under which attempts at a name are counted, whether anybody has it or not."""
         return guess_name(self._keys, "a password", self._name(username))
 
+    def account_of(self, username: str) -> bytes | None:
+        """Give the id of the account of a name, by the same work whether anybody has the name or not."""
+        account = self._looked_up(self._name(username))[1]
+        return None if account is None else account.account_id
+
     def start_login(self, username: str, ke1: bytes) -> tuple[PendingLogin, bytes]:
         """Answer KE1 with KE2; the same work for a name that exists and for one that does not."""
-        name = self._name(username)
+        stored, account = self._looked_up(self._name(username))
+        state, ke2 = opaque.start_login(self._opaque, stored.identifier, stored.record, ke1)
+        name = self.guess_name(username)
+        return PendingLogin(guess_name=name, credential=stored.identifier, state=state, account=account), ke2
+
+    def _looked_up(self, name: bytes) -> tuple[_Credential, Account | None]:
         with self._storage.read() as transaction:
             row = self._rows.get(transaction, Table.ACCOUNTS, name)
-        if row is None:
-            # a row is opened and read for a name that nobody has, too: what follows takes the same time
-            _decode(self._rows.open(Table.ACCOUNTS, self._nobody_key, 1, self._nobody).value)
-            credential, record, account = self._keys.identifier("nobody's credential", name), None, None
-        else:
-            stored, account = _decode(row.value)
-            credential, record = stored.identifier, stored.record
-        state, ke2 = opaque.start_login(self._opaque, credential, record, ke1)
-        return PendingLogin(guess_name=self.guess_name(username), state=state, account=account), ke2
+        if row is not None:
+            return _decode(row.value)
+        # a row is opened and read for a name that nobody has, too: what follows takes the same time
+        _decode(self._rows.open(Table.ACCOUNTS, self._nobody_key, 1, self._nobody).value)
+        return _Credential(self._keys.identifier("nobody's credential", name), self._opaque.fake_record), None
 
     @staticmethod
     def finish_login(pending: PendingLogin, ke3: bytes) -> Account:
@@ -134,7 +173,19 @@ class Accounts:
     def vault_of(self, transaction: ReadTransaction, account_id: bytes) -> bytes | None:
         """Find the vault of an account by the account's id."""
         row = self._rows.get(transaction, Table.ACCOUNTS, self._by_id(account_id))
-        return None if row is None else row.value
+        return None if row is None else row.value[:_ID_BYTES]
+
+    def _by_id_row(self, transaction: ReadTransaction, account_id: bytes) -> OpenedRow | None:
+        return self._rows.get(transaction, Table.ACCOUNTS, self._by_id(account_id))
+
+    def _located(self, transaction: ReadTransaction, account_id: bytes) -> tuple[bytes, int, _Credential, Account]:
+        """Find an account by its id: its row's key and version, and what is in it; ``NotAuthorised`` for none."""
+        place = self._by_id_row(transaction, account_id)
+        name = b"" if place is None else place.value[_ID_BYTES:]
+        row = None if place is None else self._rows.get(transaction, Table.ACCOUNTS, name)
+        if row is None:
+            raise NotAuthorised("the account is gone")
+        return name, row.version, *_decode(row.value)
 
     def _name(self, username: str) -> bytes:
         return self._keys.identifier("account name", normalised(username).encode())

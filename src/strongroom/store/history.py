@@ -71,6 +71,19 @@ class VaultHistory:
 
         return consistency_path(first, second, complete)
 
+    def erase(self, transaction: WriteTransaction, vault_id: bytes, length: int) -> None:
+        """Remove all tiles of a vault that has ``length`` entries."""
+        level, nodes = 0, length
+        while nodes:
+            # of leaves only full tiles have rows; above them a row begins with its first node
+            tiles = nodes >> _HEIGHT if level == 0 else -(-nodes >> _HEIGHT)
+            for tile in range(tiles):
+                key = self._key(vault_id, level, tile)
+                row = transaction.get(Table.VAULTS, key)
+                if row is not None:
+                    transaction.delete(Table.VAULTS, key, expected_version=row.version)
+            level, nodes = level + 1, nodes >> _HEIGHT
+
     def _append_node(
         self, transaction: WriteTransaction, vault_id: bytes, *, level: int, index: int, node: bytes
     ) -> None:

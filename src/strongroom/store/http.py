@@ -65,7 +65,7 @@ def _endpoint(
         session.bind_tenant(tenant)
         session.check(route.grade)
         if route.grade is not Grade.NOTHING:
-            service.devices.check(session)
+            service.check(session)
         service.count_request(session)
         return api.encode(route.operation(service, session, body))
 

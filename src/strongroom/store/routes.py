@@ -22,6 +22,7 @@ from strongroom.base.errors import (
     MalformedRecord,
     NotAuthorised,
     QuotaExceeded,
+    SecondFactorNeeded,
     StorageUnavailable,
     TenantSuspended,
     TenantUnknown,
@@ -29,8 +30,9 @@ from strongroom.base.errors import (
     Unavailable,
     VaultBehind,
 )
-from strongroom.formats import device_api
+from strongroom.formats import account_api, device_api
 from strongroom.formats import store_api as api
+from strongroom.store.account_operations import AccountOperations
 from strongroom.store.accounts import AccountExists
 from strongroom.store.device_operations import DeviceOperations
 from strongroom.store.service import StoreService
@@ -111,6 +113,15 @@ def _of_devices(
     return call
 
 
+def _of_owner(
+    operation: Callable[[AccountOperations, ChannelSession, Asked], Given],
+) -> Callable[[StoreService, ChannelSession, Asked], Given]:
+    def call(service: StoreService, session: ChannelSession, body: Asked) -> Given:
+        return operation(service.owner, session, body)
+
+    return call
+
+
 STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
     route(
         "/v1/accounts/register/start",
@@ -143,8 +154,9 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         StoreService.login_finish,
         api.LoginFinish,
         api.AccountView,
-        "Check KE3; the session then is the account's",
+        "Check KE3; the session then is the account's, or a second factor is still to come",
         grade=Grade.NOTHING,
+        errors=(SecondFactorNeeded,),
     ),
     route(
         "/v1/sessions/device",
@@ -240,5 +252,111 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         device_api.Done,
         "Forget a device's request for approval",
         grade=Grade.DEVICE,
+    ),
+    route(
+        "/v1/sessions/factor/start",
+        _of_owner(AccountOperations.ask_factor),
+        account_api.AskFactor,
+        account_api.FactorAsked,
+        "Say which second factors will do",
+        grade=Grade.NOTHING,
+    ),
+    route(
+        "/v1/sessions/factor",
+        _of_owner(AccountOperations.prove_factor),
+        account_api.ProveFactor,
+        api.AccountView,
+        "Check a second factor, once the attempt is counted; the session then is the account's",
+        grade=Grade.NOTHING,
+        errors=(
+            TooManyGuesses,
+            AnchorUnavailable,
+        ),
+    ),
+    route(
+        "/v1/account/factors/list",
+        _of_owner(AccountOperations.list_factors),
+        account_api.ListFactors,
+        account_api.FactorList,
+        "Give the account's second factors",
+        grade=Grade.ACCOUNT,
+    ),
+    route(
+        "/v1/account/factors/totp/start",
+        _of_owner(AccountOperations.add_totp),
+        account_api.AddTotp,
+        account_api.TotpSecret,
+        "Draw a secret for an authenticator application",
+        grade=Grade.ACCOUNT,
+    ),
+    route(
+        "/v1/account/factors/totp/finish",
+        _of_owner(AccountOperations.add_totp_finish),
+        account_api.AddTotpFinish,
+        account_api.FactorAdded,
+        "Take the secret whose code is shown",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
+    ),
+    route(
+        "/v1/account/factors/key/start",
+        _of_owner(AccountOperations.add_key),
+        account_api.AddKey,
+        account_api.KeyOptions,
+        "Begin the registration of a security key",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
+    ),
+    route(
+        "/v1/account/factors/key/finish",
+        _of_owner(AccountOperations.add_key_finish),
+        account_api.AddKeyFinish,
+        account_api.FactorAdded,
+        "Take the security key that answers",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
+    ),
+    route(
+        "/v1/account/factors/remove",
+        _of_owner(AccountOperations.remove_factor),
+        account_api.RemoveFactor,
+        account_api.FactorRemoved,
+        "Remove a second factor",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
+    ),
+    route(
+        "/v1/account/password/start",
+        _of_owner(AccountOperations.password_start),
+        account_api.PasswordStart,
+        account_api.PasswordStarted,
+        "Answer an OPAQUE registration request for another password",
+        grade=Grade.ACCOUNT,
+    ),
+    route(
+        "/v1/account/password/finish",
+        _of_owner(AccountOperations.password_finish),
+        account_api.PasswordFinish,
+        account_api.PasswordChanged,
+        "Exchange the OPAQUE record and the wrapped root key",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
+    ),
+    route(
+        "/v1/account/log",
+        _of_owner(AccountOperations.read_log),
+        account_api.ReadLog,
+        account_api.AccountLog,
+        "Give what is kept of what happened to the account",
+        grade=Grade.ACCOUNT,
+    ),
+    route(
+        "/v1/account/delete",
+        _of_owner(AccountOperations.delete),
+        account_api.DeleteAccount,
+        account_api.Deleted,
+        "Remove every row of the account and its vault",
+        grade=Grade.ACCOUNT,
+        errors=(Conflict,),
     ),
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from strongroom.base.errors import NotAuthorised
+from strongroom.base.errors import NotAuthorised, SecondFactorNeeded
 from strongroom.formats import store_api as api
 from strongroom.store.account_index import AccountIndex, IndexedAccount
+from strongroom.store.account_operations import AccountOperations, Parts
 from strongroom.store.accounts import Account, Accounts
+from strongroom.store.audit import AuditLog
 from strongroom.store.device_operations import DeviceOperations
 from strongroom.store.devices import Devices
 from strongroom.store.keys import DEFAULT_TENANT
@@ -57,7 +59,29 @@ class StoreService:
             raise ValueError("vaults of another tenant than the default one need names of their own")
         own_names = None if branch.tenant == DEFAULT_TENANT else names
         self._vaults = Vaults(branch.rows, branch.keys, epoch=branch.epoch, names=own_names)
-        self.devices = DeviceOperations(storage, Devices(branch.rows, branch.keys), self._vaults, clock)
+        devices = Devices(branch.rows, branch.keys)
+        self.devices = DeviceOperations(storage, devices, self._vaults, clock)
+        self._audit = AuditLog(branch.rows, branch.keys)
+        self.owner = AccountOperations(
+            Parts(
+                storage=storage,
+                rows=branch.rows,
+                keys=branch.keys,
+                accounts=self._accounts,
+                index=self._index,
+                vaults=self._vaults,
+                devices=devices,
+                audit=self._audit,
+                guesses=guesses,
+                allowance=self._allowance,
+                clock=clock,
+            )
+        )
+
+    def check(self, session: ChannelSession) -> None:
+        """Look up whether what a session has proven still holds: its device, its account, its password."""
+        self.owner.check(session)
+        self.devices.check(session)
 
     def count_request(self, session: ChannelSession) -> None:
         """Count a request of somebody who has proven an account; a stranger uses up no tenant's quota."""
@@ -91,6 +115,7 @@ class StoreService:
                 transaction,
                 IndexedAccount(account_id=body.account_id, vault_id=body.vault_id, name_key=pending.name),
             )
+            self._audit.begin(transaction, body.account_id, at_ms=self._time_ms())
             return self._vaults.create(
                 transaction,
                 vault_id=body.vault_id,
@@ -101,7 +126,9 @@ class StoreService:
 
         head = transact(self._storage, make)
         self._allowance.used(size=size_of(body.first), accounts=1)
-        session.identity = DeviceIdentity(account_id=body.account_id, vault_id=body.vault_id, device_key=None)
+        session.identity = DeviceIdentity(
+            account_id=body.account_id, vault_id=body.vault_id, device_key=None, credential=pending.credential
+        )
         return api.Appended(head=head)
 
     def login_start(self, session: ChannelSession, body: api.LoginStart) -> api.LoginStarted:
@@ -112,22 +139,26 @@ class StoreService:
         session.identity = None
         session.pending = None
         session.count_guess()
-        self._guesses.admit(self._accounts.guess_name(body.username), lambda _: None)
+        session.half_proven = None
+        # the same work for every name: nobody's attempts are noted, too, in a row that is nobody's
+        account_id, at_ms = self._accounts.account_of(body.username), self._time_ms()
+
+        def note(transaction: WriteTransaction) -> None:
+            self._audit.note_attempt(transaction, account_id, at_ms=at_ms)
+
+        self._guesses.admit(self._accounts.guess_name(body.username), note)
         session.pending, ke2 = self._accounts.start_login(body.username, body.ke1)
         return api.LoginStarted(ke2=ke2)
 
     def login_finish(self, session: ChannelSession, body: api.LoginFinish) -> api.AccountView:
-        """Check KE3; the session then is the account's."""
+        """Check KE3; the session then is the account's, or ``SecondFactorNeeded`` says what is still missing."""
         pending = session.take_pending()
         account = self._accounts.finish_login(pending, body.ke3)
         self._guesses.give_back(pending.guess_name)
-        session.identity = DeviceIdentity(account_id=account.account_id, vault_id=account.vault_id, device_key=None)
-        return api.AccountView(
-            account_id=account.account_id,
-            account_key=account.account_key,
-            wrapped_root_key=account.wrapped_root_key,
-            vault_id=account.vault_id,
-        )
+        view = self.owner.admit(session, account, pending.credential)
+        if view is None:  # said to whoever has proven the password, and to nobody else
+            raise SecondFactorNeeded("the password is right, and the account has a second factor")
+        return view
 
     def prove_device(self, session: ChannelSession, body: api.DeviceSession) -> api.DeviceProven:
         """Check a device's signature over this session; the session then is that device's.

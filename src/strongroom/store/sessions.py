@@ -17,6 +17,7 @@ from strongroom.formats.store_api import DEVICE_PROOF_LABEL, device_proof
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+    from strongroom.store.account_operations import Enrolment, HalfProven
     from strongroom.store.accounts import PendingLogin, PendingRegistration
 
 __all__ = ["MAX_GUESSES_PER_SESSION", "ChannelSession", "DeviceIdentity", "Grade"]
@@ -41,6 +42,8 @@ class DeviceIdentity:
     account_id: bytes
     vault_id: bytes
     device_key: bytes | None
+    credential: bytes | None = None
+    """Which password was proven: the identifier of its OPAQUE credential. ``None`` where a device proved itself."""
 
 
 @dataclass(slots=True, repr=False)
@@ -53,6 +56,9 @@ class ChannelSession:
     pending: PendingLogin | None = None
     identity: DeviceIdentity | None = None
     guesses: int = 0
+    half_proven: HalfProven | None = None
+    enrolment: Enrolment | None = None
+    new_credential: bytes | None = None
 
     @classmethod
     def of(cls, transcript: bytes, state: MutableMapping[str, object]) -> ChannelSession:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["VaultNames", "VaultPage", "Vaults", "size_of"]
 
 _MAX_ROW_BYTES: Final = 2 * 1024 * 1024
+_ERASED_AT_ONCE: Final = 256
 _PAGE_BYTES: Final = 4 * 1024 * 1024  # a page ends when its sealed records have this many bytes together
 
 
@@ -250,6 +251,27 @@ class Vaults:
     def state(self, transaction: ReadTransaction, vault_id: bytes) -> ChainState:
         """Give where a vault's chain stands: its members, and the devices that were removed."""
         return self._load(transaction, vault_id)[1].chain
+
+    def erase(self, transaction: WriteTransaction, vault_id: bytes) -> tuple[int, frozenset[bytes]]:
+        """Remove every row of a vault; gives the bytes that its entries took and all devices that it ever had."""
+        version, vault = self._load(transaction, vault_id)
+        length = vault.chain.length
+        size, devices = 0, set(vault.chain.members)
+        for start in range(0, length, _ERASED_AT_ONCE):
+            keys = [self._entry_key(vault_id, index) for index in range(start, min(start + _ERASED_AT_ONCE, length))]
+            for key, row in zip(keys, self._rows.get_each(transaction, Table.ENTRIES, keys), strict=True):
+                pair = _decode(row.value)
+                size += size_of(pair)
+                change = Step.from_bytes(pair.entry, pair.sealed).entry.entry.change
+                if isinstance(change, DeviceAdded):
+                    devices.add(change.device)
+                transaction.delete(Table.ENTRIES, key, expected_version=row.version)
+        self._history.erase(transaction, vault_id, length)
+        self.views.erase(transaction, vault_id, devices)
+        transaction.delete(Table.VAULTS, self._vault_key(vault_id), expected_version=version)
+        if self._names is not None:
+            self._names.release(transaction, vault_id)
+        return size, frozenset(devices)
 
     def stored_bytes(self, transaction: ReadTransaction, vault_id: bytes) -> int:
         """Count what a vault's entries and sealed records take, by reading them."""

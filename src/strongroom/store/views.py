@@ -63,6 +63,12 @@ class DeviceViews:
         found = (self._rows.get(transaction, Table.VAULTS, self._key(vault_id, device)) for device in sorted(devices))
         return [row.value for row in found if row is not None]
 
+    def erase(self, transaction: WriteTransaction, vault_id: bytes, devices: Iterable[bytes]) -> None:
+        """Remove the statements of a vault's devices."""
+        keys = [self._key(vault_id, device) for device in devices]
+        for key, row in transaction.get_many(Table.VAULTS, keys).items():
+            transaction.delete(Table.VAULTS, key, expected_version=row.version)
+
     def _kept(self, transaction: ReadTransaction, vault_id: bytes, device: bytes) -> tuple[int, SignedStatement] | None:
         row = self._rows.get(transaction, Table.VAULTS, self._key(vault_id, device))
         if row is None:
