@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,18 +120,27 @@ class Deployment:
     platform: Path
     port: int
     invitation: str
+    postgres: str | None = None
 
     @classmethod
-    def create(cls, folder: Path, *options: str | Path, platform: Path | None = None) -> Deployment:
+    def create(
+        cls, folder: Path, *options: str | Path, platform: Path | None = None, postgres: str | None = None
+    ) -> Deployment:
         """Make a deployment in ``folder`` by the command that an operator uses, with further ``options`` of it.
 
-        It is on a platform of its own, unless another is given.
+        It is on a platform of its own, unless another is given; its rows may be in a PostgreSQL.
         """
-        data, platform, port = folder / "store", platform or folder / "platform", free_port()
-        url = f"http://127.0.0.1:{port}"
-        ran = strongroom("init", "--data", data, "--simulated-platform", platform, "--url", url, *options)
+        data, platform = folder / "store", platform or folder / "platform"
+        made = cls(data=data, platform=platform, port=free_port(), invitation="", postgres=postgres)
+        ran = strongroom("init", *made.where, "--url", made.url, *options)
         assert ran.code == 0, ran.err
-        return cls(data=data, platform=platform, port=port, invitation=ran.out.strip())
+        return replace(made, invitation=ran.out.strip())
+
+    @property
+    def where(self) -> list[str]:
+        """The options by which commands find it."""
+        database = [] if self.postgres is None else ["--database", self.postgres]
+        return ["--data", str(self.data), "--simulated-platform", str(self.platform), *database]
 
     @property
     def url(self) -> str:
@@ -160,8 +169,7 @@ class Deployment:
             store.close()
 
     def serve_arguments(self) -> list[str]:
-        listen = f"127.0.0.1:{self.port}"
-        return ["serve", "--data", str(self.data), "--simulated-platform", str(self.platform), "--listen", listen]
+        return ["serve", *self.where, "--listen", f"127.0.0.1:{self.port}"]
 
     def start(self, *, wait: bool = True) -> Store:
         """Start a store; with ``wait``, until it listens."""

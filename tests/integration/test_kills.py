@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from running import PATIENCE_SECONDS, Deployment, Person, clean_environment, login_item
+from postgres_cluster import Cluster, cluster_running, needs_postgres
+from running import PATIENCE_SECONDS, Deployment, Person, Store, clean_environment, free_port, login_item
 from strongroom.base.errors import Unavailable
 from strongroom.cli.measured import measure_store
 from strongroom.client.account import prove_device
@@ -36,7 +37,7 @@ from strongroom.sync.engine import SyncEngine
 from strongroom.sync.model import SyncState
 from strongroom.vaultlog.head import Head, head_code
 
-STORE_KILLS = 100
+STORE_KILLS = int(os.environ.get("STRONGROOM_KILLS") or 50)  # of each kind of database
 CHAPTERS = 4  # each with an account of its own, so that reading a log from zero stays quick
 CLIENT_KILLS = 25
 REGISTERING_CLIENT_KILLS = 10
@@ -62,7 +63,9 @@ def read_from_zero(device: Device, store: StoreApi) -> tuple[dict[bytes, Item], 
         dirty=(),
         device_key=device.device_key,
         vault_key=lambda epoch: device.root_key.vault_key(profile.vault_id, epoch=epoch),
+        version_of=lambda record: 0,
         epoch=FIRST_EPOCH,
+        at_ms=int(time.time() * 1000),
     )
     found: dict[bytes, Item] = {}
     head: Head | None = None
@@ -74,15 +77,17 @@ def read_from_zero(device: Device, store: StoreApi) -> tuple[dict[bytes, Item], 
                     found.update((record.record, record.current) for record in effect.records)
                     head = effect.state.view.last_head
                 case effects.Fetch():
-                    page = store.fetch(api.FetchPage(after=effect.after_length, limit=1024, view=effect.head or b""))
+                    page = store.fetch(api.FetchPage(after=effect.after_length, limit=1024, view=b""))
                     event = effects.Page(
                         head=page.head, steps=tuple((pair.entry, pair.sealed) for pair in page.entries)
                     )
+                case effects.Publish():
+                    pass  # a reader has nothing to say for itself
                 case effects.Finished():
                     assert head is not None
                     return found, head
                 case _:
-                    raise AssertionError("a reader has nothing to append")
+                    raise AssertionError("a reader has nothing to append and no sisters to prove")
 
 
 @dataclass
@@ -150,6 +155,7 @@ class Killer:
     deployment: Deployment
     chance: random.Random
     kills: int = 0
+    cluster: Cluster | None = None
     starting_seconds: float = 0.5
 
     @contextlib.contextmanager
@@ -161,8 +167,15 @@ class Killer:
         try:
             yield
         finally:
-            store.kill()
+            self.strike(store)
             self.kills += 1
+
+    def strike(self, store: Store) -> None:
+        """Kill the store, its database, or both."""
+        if self.cluster is not None and self.chance.random() < 0.5:
+            self.cluster.kill()
+            self.cluster.start()
+        store.kill()
 
     def kill_while_starting(self) -> None:
         store = self.deployment.start(wait=False)
@@ -275,9 +288,19 @@ class Chapter:
             assert code_of(fresh) == code_of(device)
 
 
-def test_every_acknowledged_entry_survives_a_hundred_kills_of_the_store(tmp_path: Path, chance: random.Random) -> None:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
+def killer(request: pytest.FixtureRequest, tmp_path: Path, chance: random.Random) -> Iterator[Killer]:
+    """Kill a store on a file, or a store and its PostgreSQL, which flushes as one in service does."""
+    if request.param == "sqlite":
+        yield Killer(Deployment.create(tmp_path), chance)
+        return
+    with cluster_running(free_port()) as cluster:
+        deployment = Deployment.create(tmp_path, postgres=cluster.url(cluster.new_database()))
+        yield Killer(deployment, chance, cluster=cluster)
+
+
+def test_every_acknowledged_entry_survives_kills_of_the_store(tmp_path: Path, killer: Killer) -> None:
     begun = time.monotonic()
-    killer = Killer(Deployment.create(tmp_path), chance)
     syncs = sum(Chapter(killer, tmp_path / f"person {n}").run(STORE_KILLS // CHAPTERS) for n in range(CHAPTERS))
     sys.stdout.write(f"{killer.kills} kills, {syncs} syncs acknowledged, {time.monotonic() - begun:.0f} s\n")
     assert killer.kills >= STORE_KILLS

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import random
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -22,7 +25,8 @@ from strongroom.storage.migrations import postgres as migrations
 from strongroom.storage.migrations.records import TABLE_STEPS
 from strongroom.storage.postgres import PostgresRecordStore
 from strongroom.storage.postgres_connections import DatabaseAddress
-from strongroom.store.ports import KEY_BYTES, Table
+from strongroom.store.ports import KEY_BYTES, Table, WriteTransaction
+from strongroom.store.transactions import transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -321,3 +325,136 @@ def test_tls_and_a_password_from_elsewhere(restless: Cluster, tmp_path: Path) ->
     make_certificate(other)
     with pytest.raises(StorageUnavailable):
         PostgresRecordStore.open(DatabaseAddress(url=f"{url}{other / 'server.crt'}", password="hunter2"))
+
+
+# kills of the database under load ------------------------------------------------------------------------------------
+
+DATABASE_KILLS = int(os.environ.get("STRONGROOM_DATABASE_KILLS") or 10)
+PAIRS = 4
+
+
+@needs_postgres
+def test_acknowledged_transactions_survive_kills_of_the_database_whole(
+    restless: Cluster, store: PostgresRecordStore
+) -> None:
+    """Writers replace two rows at a time, in one transaction, while the server is killed under them again and again.
+
+    The two always hold one number: the last that was acknowledged, or the one after it, whose outcome was lost.
+    """
+    pairs = [(bytes([10 + number]) * KEY_BYTES, bytes([20 + number]) * KEY_BYTES) for number in range(PAIRS)]
+    with store.write() as transaction:
+        for pair in pairs:
+            for key in pair:
+                transaction.insert(Table.ENTRIES, key, b"0")
+    acknowledged = dict.fromkeys(pairs, 0)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def write(pair: tuple[bytes, bytes]) -> None:
+        def add_one(transaction: WriteTransaction) -> int:
+            values = {transaction.get(Table.ENTRIES, key).value for key in pair}  # type: ignore[union-attr]
+            assert len(values) == 1, "half of a transaction is there"
+            number = int(values.pop())
+            assert number in {acknowledged[pair], acknowledged[pair] + 1}, "an acknowledged transaction is gone"
+            for key in pair:
+                row = transaction.get(Table.ENTRIES, key)
+                assert row is not None
+                transaction.replace(Table.ENTRIES, key, expected_version=row.version, value=b"%d" % (number + 1))
+            return number + 1
+
+        try:
+            while not stop.is_set():
+                try:
+                    acknowledged[pair] = transact(store, add_one)
+                except StorageUnavailable:
+                    time.sleep(0.02)
+        except BaseException as failure:  # noqa: BLE001 - the test's own thread raises it
+            failures.append(failure)
+
+    threads = [threading.Thread(target=write, args=(pair,)) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    chance = random.Random()  # noqa: S311 - when to kill is no secret
+    try:
+        for _ in range(DATABASE_KILLS):
+            time.sleep(chance.uniform(0, 0.1))
+            restless.kill()
+            restless.start()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    with store.read() as reading:
+        for pair in pairs:
+            values = {row.value for row in reading.get_many(Table.ENTRIES, pair).values()}
+            assert len(values) == 1
+            assert int(values.pop()) in {acknowledged[pair], acknowledged[pair] + 1}
+    assert min(acknowledged.values()) > DATABASE_KILLS // 2
+    sys.stdout.write(f"{DATABASE_KILLS} kills, {sum(acknowledged.values())} transactions acknowledged\n")
+
+
+@needs_postgres
+def test_after_a_failover_the_next_transaction_goes_to_the_new_primary(restless: Cluster) -> None:
+    replica = Cluster(restless.folder.with_name(restless.folder.name + "-replica"), free_port())
+    replica.folder.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(replica.folder, "nobody", "nogroup")
+    try:
+        replica.copy_of(restless)
+        replica.start(hot_standby="on")
+        name = restless.new_database()
+        both = f"postgresql://strongroom@127.0.0.1:{restless.port},127.0.0.1:{replica.port}/{name}"
+        restless.execute("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        restless.execute("postgres", "SELECT pg_reload_conf()")
+        store = PostgresRecordStore.create(DatabaseAddress(url=both))
+        with store.write() as transaction:
+            transaction.insert(Table.VAULTS, K1, b"acknowledged")
+        restless.kill()
+        with pytest.raises(StorageUnavailable), store.read():
+            pass
+        replica.promote()
+        replica.execute("postgres", "ALTER SYSTEM SET synchronous_standby_names = ''")
+        replica.execute("postgres", "SELECT pg_reload_conf()")
+        with store.read() as reading:
+            row = reading.get(Table.VAULTS, K1)
+            assert row is not None
+            assert row.value == b"acknowledged"
+        replace(store, b"on the new primary")
+        store.close()
+    finally:
+        replica.kill()
+        shutil.rmtree(replica.folder, ignore_errors=True)
+        restless.start(synchronous_standby_names="")
+
+
+@needs_postgres
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_of_the_database_undoes_the_transaction_and_says_so(restless: Cluster, tmp_path: Path) -> None:
+    folder = restless.folder / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        shutil.chown(folder, "nobody", "nogroup")
+        restless.execute("postgres", f"CREATE TABLESPACE small LOCATION '{folder}'")
+        name = restless.new_database()
+        restless.execute("postgres", f"ALTER DATABASE {name} SET default_tablespace = small")
+        store = PostgresRecordStore.create(DatabaseAddress(url=restless.url(name)))
+        kept = 0
+        with pytest.raises(StorageUnavailable, match="the disk is full"):  # noqa: PT012 - until the disk is full
+            for kept in range(256):
+                with store.write() as transaction:
+                    transaction.insert(Table.ENTRIES, kept.to_bytes(KEY_BYTES, "big"), os.urandom(500_000))
+                    transaction.insert(Table.ENTRIES, (kept + 1000).to_bytes(KEY_BYTES, "big"), b"second half")
+        with store.read() as reading:
+            rows = reading.scan(Table.ENTRIES, after=b"", limit=1000)
+        assert len(rows) == 2 * kept > 0
+        store.close()
+        restless.execute("postgres", f"DROP DATABASE {name}")
+        restless.execute("postgres", "DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
