@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
@@ -23,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_der_publ
 from strongroom.base.errors import MalformedCollateral
 from strongroom.crypto import der
 from strongroom.crypto.der import DerReader
+from strongroom.crypto.ecdsa import verify_der
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from strongroom.crypto.ecdsa import EcdsaPrivateKey, EcdsaPublicKey
 
@@ -40,6 +40,8 @@ __all__ = [
     "issue_revocation_list",
     "parse_pem_chain",
     "pem",
+    "pem_blocks",
+    "pem_der",
     "public_key_from_spki",
     "spki",
     "split_pem",
@@ -60,6 +62,15 @@ _P256: Final = der.element(
     der.element(der.OBJECT_IDENTIFIER, der.oid("1.2.840.10045.3.1.7")),
 )
 _VERSION_TAG: Final = 0xA0
+_EXTENSIONS_TAG: Final = 0xA3
+_CRL_EXTENSIONS_TAG: Final = 0xA0
+_KEY_ID_TAG: Final = 0x80
+_STANDARD: Final = (der.oid("2.5.29"), der.oid("1.3.6.1.5.5.7"))  # arcs of the extensions of RFC 5280
+_SUBJECT_KEY_ID: Final = der.oid("2.5.29.14")
+_KEY_USAGE: Final = der.oid("2.5.29.15")
+_BASIC_CONSTRAINTS: Final = der.oid("2.5.29.19")
+_CRL_NUMBER: Final = der.oid("2.5.29.20")
+_AUTHORITY_KEY_ID: Final = der.oid("2.5.29.35")
 _BIT_STRING: Final = 0x03
 _SET: Final = 0x31
 _TEXT_TAGS: Final = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String: all of them UTF-8
@@ -67,7 +78,6 @@ _COMMON_NAME: Final = der.oid("2.5.4.3")
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _END: Final = b"-----END CERTIFICATE-----"
 _WHITE_SPACE: Final = b" \t\r\n\x0b\x0c"
-_ALGORITHM: Final = ec.ECDSA(SHA256())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +127,7 @@ class Certificate:
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Tell whether a DER signature over ``message`` is this certificate's key's (ECDSA P-256, SHA-256)."""
-        return self.ecdsa_p256_sha256 and self.key is not None and _verify(self.key, message, signature)
+        return self.ecdsa_p256_sha256 and self.key is not None and verify_der(self.key, message, signature)
 
     def signed(self, subject: Certificate | RevocationList) -> bool:
         """Tell whether this certificate's key made the signature of another certificate or of a CRL."""
@@ -128,9 +138,10 @@ class Certificate:
 class RevocationList:
     """One CRL. ``number`` and ``authority_key_id`` are ``None`` when the extension is absent.
 
-    ``revoked`` holds serial numbers as numbers: their hexadecimal forms differ between tools. ``ecdsa_p256_sha256``
-    tells whether both algorithm fields name ECDSA with SHA-256. ``critical_extensions`` would change what the list
-    means (a delta list, a list for some certificates only), so whoever does not know them must not use it.
+    ``entries`` is the DER of what is revoked, one entry after the other; ``revokes`` looks up in it.
+    ``ecdsa_p256_sha256`` tells whether both algorithm fields name ECDSA with SHA-256. ``critical_extensions`` would
+    change what the list means (a delta list, a list for some certificates only), so whoever does not know them must
+    not use it.
     """
 
     der: bytes = field(repr=False)
@@ -140,7 +151,7 @@ class RevocationList:
     authority_key_id: bytes | None
     this_update: datetime
     next_update: datetime | None
-    revoked: frozenset[int] = field(repr=False)
+    entries: bytes = field(repr=False)
     critical_extensions: frozenset[str]
     ecdsa_p256_sha256: bool
     tbs: bytes = field(repr=False)
@@ -158,6 +169,19 @@ class RevocationList:
         except Exception as error:
             raise MalformedCollateral(f"not a CRL: {error}", path=path) from error
 
+    @property
+    def revoked(self) -> frozenset[int]:
+        """All serial numbers in the list, as numbers: their hexadecimal forms differ between tools."""
+        serials = (der.spans(self.entries, start, end)[0] for _, _, start, end in der.spans(self.entries))
+        return frozenset(int.from_bytes(self.entries[start:end], "big", signed=True) for _, _, start, end in serials)
+
+    def revokes(self, serial: int) -> bool:
+        """Tell whether a serial number is in the list.
+
+        DER writes a number in one way only: where its bytes do not occur, no entry has it, and none need be read.
+        """
+        return bool(self.entries) and der.unsigned(serial) in self.entries and serial in self.revoked
+
 
 def parse_pem_chain(data: bytes, *, path: str) -> tuple[Certificate, ...]:
     """Read the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``."""
@@ -168,9 +192,14 @@ def parse_pem_chain(data: bytes, *, path: str) -> tuple[Certificate, ...]:
 
 
 def split_pem(data: bytes, *, path: str) -> tuple[bytes, ...]:
-    """Find the DER of the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``.
+    """Find the DER of the certificates of a PEM text in their order (1 to 8), or raise ``MalformedCollateral``."""
+    return tuple([pem_der(block, path=path) for block in pem_blocks(data, path=path)])
 
-    Between and after them only white space and the NUL of C strings are allowed.
+
+def pem_blocks(data: bytes, *, path: str) -> list[bytes]:
+    """Find the base64 texts of the certificates of a PEM text in their order (1 to 8), for ``pem_der``.
+
+    Between and after them only white space and the NUL of C strings are allowed, else ``MalformedCollateral``.
     """
     if len(data) > MAX_CHAIN_BYTES:
         raise MalformedCollateral(f"{len(data)} bytes, at most {MAX_CHAIN_BYTES} are read", path=path)
@@ -182,8 +211,20 @@ def split_pem(data: bytes, *, path: str) -> tuple[bytes, ...]:
         body, end, after = block.partition(_END)
         if not end or body[:1].strip(_WHITE_SPACE) or (before + after).strip(_WHITE_SPACE + b"\0"):
             raise MalformedCollateral("something else than PEM certificates", path=path)
-        bodies.append(_base64(body, path))
-    return tuple(bodies)
+        bodies.append(body)
+    return bodies
+
+
+def pem_der(text: bytes, *, path: str) -> bytes:
+    """Decode one base64 text, white space aside, in the one form that its bytes have, or raise."""
+    digits = text.translate(None, delete=_WHITE_SPACE)
+    try:
+        data = binascii.a2b_base64(digits)
+    except binascii.Error as error:
+        raise MalformedCollateral(f"not base64: {error}", path=path) from error
+    if binascii.b2a_base64(data, newline=False) != digits:  # other characters, or bits that belong to no byte
+        raise MalformedCollateral("not base64 in its one form", path=path)
+    return data
 
 
 def pem(certificates: Iterable[bytes]) -> bytes:
@@ -205,15 +246,7 @@ def public_key_from_spki(data: bytes) -> EcdsaPublicKey | None:
 def verify_signature(key_info: bytes, message: bytes, signature: bytes) -> bool:
     """Tell whether a DER signature is that of a SubjectPublicKeyInfo's key (ECDSA P-256, SHA-256)."""
     key = public_key_from_spki(key_info)
-    return key is not None and _verify(key, message, signature)
-
-
-def _verify(key: EcdsaPublicKey, message: bytes, signature: bytes) -> bool:
-    try:
-        key.verify(signature, message, _ALGORITHM)
-    except InvalidSignature:
-        return False
-    return True
+    return key is not None and verify_der(key, message, signature)
 
 
 def spki(point: bytes) -> bytes:
@@ -331,37 +364,32 @@ def _key_usage(names: frozenset[str]) -> x509.KeyUsage:
     return x509.KeyUsage(**flags, encipher_only=False, decipher_only=False)
 
 
-def _base64(text: bytes, path: str) -> bytes:
-    digits = text.translate(None, delete=_WHITE_SPACE)
-    try:
-        data = binascii.a2b_base64(digits, strict_mode=True)
-    except binascii.Error as error:
-        raise MalformedCollateral(f"not base64: {error}", path=path) from error
-    last = data[len(data) - len(data) % 3 :]
-    if last and binascii.b2a_base64(last, newline=False) != digits[-4:]:  # bits that belong to no byte
-        raise MalformedCollateral("not base64 in its one form", path=path)
-    return data
-
-
 def _read_certificate(data: bytes, path: str) -> Certificate:
-    fields = _SignedFields(data, path)
-    version = fields.version()
-    serial = fields.tbs_reader.number("serial number", at_most=1 << 160)  # RFC 5280 section 4.1.2.2: 20 octets
-    if not serial:  # the library only warns
-        raise MalformedCollateral("serial number zero", path=path)
-    loaded = x509.load_der_x509_certificate(data)
-    inner_algorithm = fields.tbs_reader.take_whole(der.SEQUENCE, "signature algorithm")
-    issuer = fields.tbs_reader.take_whole(der.SEQUENCE, "issuer")
-    fields.tbs_reader.take(der.SEQUENCE, "validity")
-    subject = fields.tbs_reader.take_whole(der.SEQUENCE, "subject")
-    key_info = fields.tbs_reader.take_whole(der.SEQUENCE, "SubjectPublicKeyInfo")
+    loaded = x509.load_der_x509_certificate(data)  # it is DER, of this structure: from here on places are enough
+    tbs, fields, algorithm, signature = _signed_parts(data)
+    version = 1
+    tag, _, start, end = fields[0]
+    if tag == _VERSION_TAG:
+        version = data[end - 1] + 1
+        _, _, start, end = fields.pop(1)
+    serial = int.from_bytes(data[start:end], "big", signed=True)
+    if not 0 < serial < 1 << 160:  # RFC 5280 section 4.1.2.2: positive, 20 octets
+        raise MalformedCollateral(f"serial number {serial}, not positive and of at most 20 octets", path=path)
+    inner_algorithm, issuer, _, subject, key_info = [data[begin:end] for _, begin, _, end in fields[1:6]]
     key = public_key_from_spki(key_info) if key_info[2:].startswith(_P256) else None
-    known = {extension.oid.dotted_string: extension for extension in loaded.extensions}
-    constraints = known.get("2.5.29.19")
-    basic = constraints.value if constraints and isinstance(constraints.value, x509.BasicConstraints) else None
-    key_id = known.get("2.5.29.14")
-    usage = known.get("2.5.29.15")
-    usages = usage.value if usage and isinstance(usage.value, x509.KeyUsage) else None
+    extensions: dict[bytes, bytes] = {}
+    critical = []
+    others = {}
+    for oid, is_critical, value in _extensions(data, fields[6:]):
+        if oid in extensions:
+            raise MalformedCollateral("an extension occurs twice", path=path)
+        extensions[oid] = value
+        if is_critical:
+            critical.append(_dotted(oid))
+        if not oid.startswith(_STANDARD):
+            others[_dotted(oid)] = value
+    ca, path_length = _basic_constraints(extensions.get(_BASIC_CONSTRAINTS))
+    key_id = extensions.get(_SUBJECT_KEY_ID)
     return Certificate(
         der=data,
         version=version,
@@ -372,79 +400,128 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
         issuer_common_name=_common_name(issuer),
         spki=key_info,
         key=key,
-        subject_key_id=key_id.value.digest if key_id and isinstance(key_id.value, x509.SubjectKeyIdentifier) else None,
+        subject_key_id=None if key_id is None else _whole(key_id, der.OCTET_STRING),
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
-        ca=basic.ca if basic else None,
-        path_length=basic.path_length if basic else None,
-        key_usages=frozenset(n for n, attribute in _KEY_USAGES.items() if getattr(usages, attribute))
-        if usages
-        else None,
-        extensions={
-            dotted: extension.value.value
-            for dotted, extension in known.items()
-            if isinstance(extension.value, x509.UnrecognizedExtension)
-        },
-        critical_extensions=frozenset(dotted for dotted, extension in known.items() if extension.critical),
-        ecdsa_p256_sha256=key is not None and inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256,
-        tbs=fields.tbs,
-        signature=fields.signature,
+        ca=ca,
+        path_length=path_length,
+        key_usages=_key_usages(extensions.get(_KEY_USAGE)),
+        extensions=others,
+        critical_extensions=frozenset(critical),
+        ecdsa_p256_sha256=key is not None and inner_algorithm == algorithm == _ECDSA_WITH_SHA256,
+        tbs=tbs,
+        signature=signature,
     )
 
 
+def _signed_parts(data: bytes) -> tuple[bytes, list[der.Span], bytes, bytes]:
+    """The parts of a certificate or a CRL: what is signed and its fields, how it says it was signed, the signature."""
+    ((_, _, start, end),) = der.spans(data)
+    (_, begin, start, end), algorithm, bits = der.spans(data, start, end)
+    if data[bits[2]]:
+        raise ValueError("the signature is not whole bytes")
+    fields = der.spans(data, start, end)
+    return data[begin:end], fields, data[algorithm[1] : algorithm[3]], data[bits[2] + 1 : bits[3]]
+
+
+def _extensions(
+    data: bytes, fields: list[der.Span], *, tag: int = _EXTENSIONS_TAG
+) -> Iterator[tuple[bytes, bool, bytes]]:
+    """Yield (OID, whether it is critical, value) of the extensions among some fields."""
+    for found, _, start, end in fields:
+        if found != tag:
+            continue
+        ((_, _, first, last),) = der.spans(data, start, end)
+        for _, _, begin, until in der.spans(data, first, last):
+            # an OID, TRUE or nothing, and an OCTET STRING to the end: the library has seen to that
+            at = begin + 2 + data[begin + 1]
+            critical = data[at] == der.BOOLEAN
+            octets = at + 3 if critical else at
+            width = data[octets + 1]
+            yield data[begin + 2 : at], critical, data[octets + 2 + (width & 0x7F if width & 0x80 else 0) : until]
+
+
+def _whole(data: bytes, tag: int) -> bytes:
+    """The contents of the one element that some bytes are."""
+    ((found, _, start, end),) = der.spans(data)
+    if found != tag:
+        raise ValueError(f"tag {found:#04x}, not {tag:#04x}")
+    return data[start:end]
+
+
+@lru_cache(maxsize=64)  # a PKI has few different ones, as of the next
+def _basic_constraints(value: bytes | None) -> tuple[bool | None, int | None]:
+    """Read basicConstraints (RFC 5280 section 4.2.1.9): whether it is of a CA, and the path length."""
+    if value is None:
+        return None, None
+    reader = DerReader(_whole(value, der.SEQUENCE), path="basicConstraints", error=MalformedCollateral)
+    ca = reader.next_tag() == der.BOOLEAN
+    if ca and not reader.boolean("cA"):
+        raise reader.fail("cA is written though it is false")
+    length = reader.number("pathLenConstraint", at_most=1 << 32) if reader.remaining else None
+    reader.expect_end()
+    return ca, length
+
+
+@lru_cache(maxsize=64)
+def _key_usages(value: bytes | None) -> frozenset[str] | None:
+    """Read keyUsage (RFC 5280 section 4.2.1.3), the two of key agreement aside."""
+    if value is None:
+        return None
+    unused, *octets = _whole(value, _BIT_STRING)
+    if not 1 <= len(octets) <= 2 or unused > 7 or octets[-1] & ((1 << unused) - 1):
+        raise ValueError("keyUsage is not a list of at most 9 bits")
+    return frozenset(name for bit, name in enumerate(_KEY_USAGES) if octets[0] & 0x80 >> bit)
+
+
+_dotted: Final = lru_cache(maxsize=256)(der.dotted)
+
+
 def _read_revocation_list(data: bytes, path: str) -> RevocationList:
-    loaded = x509.load_der_x509_crl(data)
-    fields = _SignedFields(data, path)
-    if fields.tbs_reader.next_tag() == der.INTEGER:
-        fields.tbs_reader.number("version", at_most=1)
-    inner_algorithm = fields.tbs_reader.take_whole(der.SEQUENCE, "signature algorithm")
-    issuer = fields.tbs_reader.take_whole(der.SEQUENCE, "issuer")
+    loaded = x509.load_der_x509_crl(data)  # as with a certificate
     if len(loaded) > _MAX_REVOKED:
         raise MalformedCollateral(f"{len(loaded)} entries, at most {_MAX_REVOKED} are read", path=path)
-    known = {extension.oid.dotted_string: extension for extension in loaded.extensions}
-    number = known.get("2.5.29.20")
-    authority = known.get("2.5.29.35")
+    tbs, fields, algorithm, signature = _signed_parts(data)
+    if fields[0][0] == der.INTEGER:  # the version
+        del fields[0]
+    inner_algorithm, issuer = [data[begin:end] for _, begin, _, end in fields[:2]]
+    entries = b"".join([data[start:end] for tag, _, start, end in fields[3:] if tag == der.SEQUENCE])
+    extensions: dict[bytes, bytes] = {}
+    critical = []
+    for oid, is_critical, value in _extensions(data, fields[3:], tag=_CRL_EXTENSIONS_TAG):
+        if oid in extensions:
+            raise MalformedCollateral("an extension occurs twice", path=path)
+        extensions[oid] = value
+        if is_critical:
+            critical.append(_dotted(oid))
+    number = extensions.get(_CRL_NUMBER)
+    authority = extensions.get(_AUTHORITY_KEY_ID)
     return RevocationList(
         der=data,
         issuer=issuer,
         issuer_common_name=_common_name(issuer),
-        number=number.value.crl_number if number and isinstance(number.value, x509.CRLNumber) else None,
-        authority_key_id=authority.value.key_identifier
-        if authority and isinstance(authority.value, x509.AuthorityKeyIdentifier)
-        else None,
+        number=None if number is None else _number(_whole(number, der.INTEGER)),
+        authority_key_id=None if authority is None else _key_id(_whole(authority, der.SEQUENCE)),
         this_update=loaded.last_update_utc,
         next_update=loaded.next_update_utc,
-        revoked=frozenset(entry.serial_number for entry in loaded),
-        critical_extensions=frozenset(dotted for dotted, extension in known.items() if extension.critical),
-        ecdsa_p256_sha256=inner_algorithm == fields.algorithm == _ECDSA_WITH_SHA256,
-        tbs=fields.tbs,
-        signature=fields.signature,
+        entries=entries,
+        critical_extensions=frozenset(critical),
+        ecdsa_p256_sha256=inner_algorithm == algorithm == _ECDSA_WITH_SHA256,
+        tbs=tbs,
+        signature=signature,
     )
 
 
-class _SignedFields:
-    """The outer SEQUENCE of a certificate or a CRL: what is signed, and how it says it was signed."""
+def _number(contents: bytes) -> int:
+    value = int.from_bytes(contents, "big", signed=True)
+    if value < 0 or not contents:
+        raise ValueError("a number that is negative or empty")
+    return value
 
-    __slots__ = ("algorithm", "signature", "tbs", "tbs_reader")
 
-    def __init__(self, data: bytes, path: str) -> None:
-        outer = DerReader(data, path=path, error=MalformedCollateral)
-        whole = outer.enter(der.SEQUENCE, "signed structure")
-        outer.expect_end()
-        self.tbs = whole.take_whole(der.SEQUENCE, "signed part")
-        self.algorithm = whole.take_whole(der.SEQUENCE, "signature algorithm")
-        bits = whole.take(_BIT_STRING, "signature")
-        whole.expect_end()
-        if bits[:1] != b"\0":
-            raise MalformedCollateral("the signature is not whole bytes", path=path)
-        self.signature = bits[1:]
-        self.tbs_reader = DerReader(self.tbs, path=path, error=MalformedCollateral).enter(der.SEQUENCE, "signed part")
-
-    def version(self) -> int:
-        """The certificate's version, 1 when it is left out."""
-        if self.tbs_reader.next_tag() != _VERSION_TAG:
-            return 1
-        return self.tbs_reader.enter(_VERSION_TAG, "version").number("version", at_most=2) + 1
+def _key_id(contents: bytes) -> bytes | None:
+    """The keyIdentifier of an authority key identifier (RFC 5280 section 4.2.1.1), which may be absent."""
+    return next((contents[start:end] for tag, _, start, end in der.spans(contents) if tag == _KEY_ID_TAG), None)
 
 
 @lru_cache(maxsize=256)  # the names of a PKI are few

@@ -19,8 +19,11 @@ __all__ = [
     "OCTET_STRING",
     "SEQUENCE",
     "DerReader",
+    "Span",
+    "dotted",
     "element",
     "oid",
+    "spans",
     "unsigned",
 ]
 
@@ -129,6 +132,36 @@ class DerReader:
         return start, start + length
 
 
+Span = tuple[int, int, int, int]
+"""One element of some bytes: its tag, where its header begins, where its contents begin, where they end."""
+
+
+def spans(data: bytes, start: int = 0, end: int | None = None) -> list[Span]:
+    """Find the elements that stand one after the other from ``start`` to ``end``; ``ValueError`` where they do not.
+
+    What ``DerReader`` does step by step, all at once; for callers that know from elsewhere that the bytes are DER, or
+    that need no more than one error for all of them.
+    """
+    last = len(data) if end is None else end
+    found = []
+    at = start
+    while at < last:
+        if last - at < 2:
+            raise ValueError("half an element")
+        begin, length, at = at, data[at + 1], at + 2
+        if length & 0x80:
+            width = length & 0x7F
+            length = int.from_bytes(data[at : at + width], "big")
+            if not 1 <= width <= _MAX_LENGTH_BYTES or length < 0x80 or length >> (8 * (width - 1)) == 0:
+                raise ValueError("a length that is not read, or not in its shortest form")
+            at += width
+        contents, at = at, at + length
+        if at > last:
+            raise ValueError(f"an element of {length} bytes, {last - contents} are left")
+        found.append((data[begin], begin, contents, at))
+    return found
+
+
 def element(tag: int, *contents: bytes) -> bytes:
     """Write one element."""
     body = b"".join(contents)
@@ -154,3 +187,19 @@ def oid(dotted: str) -> bytes:
             groups.append(0x80 | arc & 0x7F)
         out += bytes(reversed(groups))
     return bytes(out)
+
+
+def dotted(contents: bytes) -> str:
+    """Write the dotted form of an object identifier's contents; ``ValueError`` when they are none."""
+    arcs, arc = [], 0
+    for byte in contents:
+        if not arc and byte == 0x80:
+            raise ValueError("an arc not in its shortest form")
+        arc = arc << 7 | byte & 0x7F
+        if not byte & 0x80:
+            arcs.append(arc)
+            arc = 0
+    if not contents or contents[-1] & 0x80:
+        raise ValueError("half an object identifier")
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))

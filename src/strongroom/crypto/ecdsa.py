@@ -7,16 +7,28 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-__all__ = ["POINT_BYTES", "SIGNATURE_BYTES", "EcdsaPrivateKey", "EcdsaPublicKey", "public_key", "verify_raw"]
+from strongroom.crypto.hashing import sha256
+
+__all__ = [
+    "POINT_BYTES",
+    "SIGNATURE_BYTES",
+    "EcdsaPrivateKey",
+    "EcdsaPublicKey",
+    "public_key",
+    "verify_der",
+    "verify_raw",
+]
 
 POINT_BYTES: Final = 64
 SIGNATURE_BYTES: Final = 64
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2 section 2.4.2
 _ALGORITHM: Final = ec.ECDSA(SHA256())
+_OF_DIGEST: Final = ec.ECDSA(Prehashed(SHA256()))  # hashlib's SHA-256 costs less than the library's own
+_CURVE: Final = ec.SECP256R1()
 
 EcdsaPublicKey = ec.EllipticCurvePublicKey
 """A public key object of the library, kept to spare its decoding on a second use."""
@@ -27,7 +39,7 @@ def public_key(point: bytes) -> EcdsaPublicKey | None:
     if len(point) != POINT_BYTES:
         return None
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + point)
+        return ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, b"\x04" + point)
     except ValueError:
         return None
 
@@ -39,8 +51,13 @@ def verify_raw(key: EcdsaPublicKey, message: bytes, signature: bytes) -> bool:
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if not (0 < r < _ORDER and 0 < s < _ORDER):
         return False
+    return verify_der(key, message, encode_dss_signature(r, s))
+
+
+def verify_der(key: EcdsaPublicKey, message: bytes, signature: bytes) -> bool:
+    """Tell whether a signature in DER, as certificates have it, is ``key``'s over ``message``."""
     try:
-        key.verify(encode_dss_signature(r, s), message, _ALGORITHM)
+        key.verify(signature, sha256(message), _OF_DIGEST)
     except InvalidSignature:
         return False
     return True

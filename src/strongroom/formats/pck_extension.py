@@ -6,6 +6,7 @@ Intel SGX PCK Certificate and CRL Profile Specification. Every pair once, in any
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,9 @@ class SgxType(IntEnum):
     STANDARD = 0
     SCALABLE = 1
     SCALABLE_WITH_INTEGRITY = 2
+
+
+_SGX_TYPES: Final = tuple(SgxType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,8 @@ class PckExtension:
         """Read the extension's value, or raise ``MalformedCollateral``."""
         if len(data) > _MAX_BYTES:
             raise MalformedCollateral(f"{len(data)} bytes, at most {_MAX_BYTES} are read", path=_PATH)
+        if (usual := _read_usual(data)) is not None:
+            return usual
         pairs = dict(_pairs(_whole(data), _PREFIX, 7))
         if set(pairs) not in ({1, 2, 3, 4, 5}, {1, 2, 3, 4, 5, 6, 7}):
             raise MalformedCollateral(f"elements {sorted(pairs)}, not 1 to 5 or 1 to 7", path=_PATH)
@@ -176,3 +182,77 @@ def _configuration(reader: DerReader) -> Configuration:
     for pair in pairs.values():
         pair.expect_end()
     return configuration
+
+
+# The one order and the shortest lengths in which Intel's CAs write the extension, as an expression over its bytes: a
+# quicker reading of nearly all there are. Whatever it does not match is read pair by pair.
+
+
+def _pair(prefix: bytes, arc: int, *forms: tuple[bytes, int]) -> bytes:
+    """Match a pair whose value has one of ``forms``: an expression, and the number of bytes it matches."""
+    name = der.element(der.OBJECT_IDENTIFIER, prefix + bytes((arc,)))
+    heads = (re.escape(bytes((der.SEQUENCE, len(name) + size)) + name) + form for form, size in forms)
+    return b"(?:" + b"|".join(heads) + b")"
+
+
+def _octet_pair(prefix: bytes, arc: int, length: int) -> bytes:
+    return _pair(prefix, arc, (rb"\x04" + re.escape(bytes((length,))) + b"(.{%d})" % length, length + 2))
+
+
+def _usual_expression() -> re.Pattern[bytes]:
+    tcb_prefix, configuration_prefix = _PREFIX + bytes((_TCB,)), _PREFIX + bytes((_CONFIGURATION,))
+    small = ((rb"\x02\x01(?=[\x00-\x7f])", 3), (rb"\x02\x02\x00(?=[\x80-\xff])", 4))
+    pce_svn = (
+        (rb"\x02\x01([\x00-\x7f])", 3),
+        (rb"\x02\x02((?:\x00[\x80-\xff]|[\x01-\x7f].))", 4),
+        (rb"\x02\x03(\x00[\x80-\xff].)", 5),
+    )
+    tcb = b"".join(_pair(tcb_prefix, arc, *small) + b"(.)" for arc in range(1, COMPONENTS + 1))
+    tcb += _pair(tcb_prefix, COMPONENTS + 1, *pce_svn) + _octet_pair(tcb_prefix, COMPONENTS + 2, 16)
+    flags = b"".join(_pair(configuration_prefix, arc, (rb"\x01\x01([\x00\xff])", 3)) for arc in (1, 2, 3))
+    flags_size = 3 * len(der.element(der.SEQUENCE, der.element(der.OBJECT_IDENTIFIER, _PREFIX + bytes(2)), bytes(3)))
+    return re.compile(
+        rb"\x30\x82(?P<size>..)"
+        + _octet_pair(_PREFIX, _PPID, 16)
+        + rb"\x30\x82(?P<tcb_pair_size>..)"
+        + re.escape(der.element(der.OBJECT_IDENTIFIER, tcb_prefix))
+        + rb"\x30\x82(?P<tcb_size>..)(?P<tcb>"
+        + tcb
+        + b")"
+        + _octet_pair(_PREFIX, _PCE_ID, 2)
+        + _octet_pair(_PREFIX, _FMSPC, 6)
+        + _pair(_PREFIX, _SGX_TYPE, (rb"\x0a\x01(?P<sgx_type>[\x00-\x02])", 3))
+        + b"(?:"
+        + _octet_pair(_PREFIX, _INSTANCE, 16)
+        + _pair(_PREFIX, _CONFIGURATION, (re.escape(bytes((der.SEQUENCE, flags_size))) + flags, flags_size + 2))
+        + b")?",
+        re.DOTALL,
+    )
+
+
+_USUAL: Final = _usual_expression()
+
+
+def _read_usual(data: bytes) -> PckExtension | None:
+    """Read an extension of the usual form; ``None`` for any other, good or bad."""
+    found = _USUAL.fullmatch(data)
+    if found is None:
+        return None
+    size, ppid, tcb_pair_size, tcb_size, tcb, *rest = found.groups()
+    components = b"".join(rest[:COMPONENTS])
+    one, two, three, cpu_svn, pce_id, fmspc, sgx_type, instance, *flags = rest[COMPONENTS:]
+    sizes = (len(data) - 4, len(tcb) + 4 + len(_PREFIX) + 3, len(tcb))
+    if sizes != tuple(int.from_bytes(item, "big") for item in (size, tcb_pair_size, tcb_size)):
+        return None
+    dynamic_platform, cached_keys, smt_enabled = (flag == b"\xff" for flag in flags)
+    return PckExtension(
+        ppid=ppid,
+        tcb=PckTcb(components=tuple(components), pce_svn=int.from_bytes(one or two or three, "big"), cpu_svn=cpu_svn),
+        pce_id=pce_id,
+        fmspc=fmspc,
+        sgx_type=_SGX_TYPES[sgx_type[0]],
+        platform_instance_id=instance,
+        configuration=None
+        if instance is None
+        else Configuration(dynamic_platform=dynamic_platform, cached_keys=cached_keys, smt_enabled=smt_enabled),
+    )

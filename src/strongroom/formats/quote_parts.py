@@ -40,7 +40,7 @@ _VERSIONS: Final = (3, 4, 5)
 _ECDSA_P256: Final = 2
 _QE_REPORT: Final = 6  # certification data type: the QE's report and its signature, with other data inside
 _LAST_CERTIFICATION_DATA_TYPE: Final = 7
-_HEADER: Final = struct.Struct("<H I H H 16s 20s")  # after the version
+_HEADER: Final = struct.Struct("<H H I H H 16s 20s")
 _POINT_AND_SIGNATURE: Final = 128
 
 
@@ -49,6 +49,9 @@ class TeeType(IntEnum):
 
     SGX = 0
     TDX = 0x81
+
+
+_TEE_TYPES: Final = {kind.value: kind for kind in TeeType}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +71,15 @@ class QuoteHeader:
     @classmethod
     def read(cls, cursor: ByteCursor) -> QuoteHeader:
         """Read 48 bytes; ``MalformedQuote`` for another version, key type or TEE type."""
-        version = cursor.u16("version")
+        header = cursor.take(_HEADER.size, "header")
+        version, key_type, number, qe_svn, pce_svn, qe_vendor_id, user_data = _HEADER.unpack(header)
         if version not in _VERSIONS:
             raise cursor.fail(f"quote version {version} is unknown")
-        key_type, number, qe_svn, pce_svn, qe_vendor_id, user_data = _HEADER.unpack(cursor.take(_HEADER.size, "header"))
         if key_type != _ECDSA_P256:
             raise cursor.fail(f"attestation key type {key_type} is not 2 (ECDSA over P-256)")
         if version == 3 and number:
             raise cursor.fail(f"TEE type {number:#x} in a quote of version 3, which is of SGX only")
-        if number not in (TeeType.SGX, TeeType.TDX):
+        if (tee_type := _TEE_TYPES.get(number)) is None:
             raise cursor.fail(f"TEE type {number:#x} is neither 0 (SGX) nor 0x81 (TDX)")
         return cls(
             qe_svn=qe_svn,
@@ -84,7 +87,7 @@ class QuoteHeader:
             qe_vendor_id=qe_vendor_id,
             user_data=user_data,
             version=version,
-            tee_type=TeeType.TDX if number else TeeType.SGX,
+            tee_type=tee_type,
         )
 
     def to_bytes(self) -> bytes:

@@ -25,6 +25,7 @@ __all__ = [
     "Json",
     "JsonFields",
     "SignedJson",
+    "instant",
     "is_short_text",
     "parse_object",
     "parse_texts",
@@ -127,10 +128,10 @@ class JsonFields:
 
     def date(self, name: str) -> datetime:
         """An instant ``YYYY-MM-DDTHH:MM:SSZ``."""
-        instant = _instant(self.text(name))
-        if instant is None:
+        value = instant(self.text(name))
+        if value is None:
             raise self.fail(f"field {name!r} is not an instant of the form YYYY-MM-DDTHH:MM:SSZ")
-        return instant
+        return value
 
     def object(self, name: str) -> JsonFields:
         """An object."""
@@ -162,7 +163,8 @@ class JsonFields:
 
 
 @lru_cache(maxsize=256)  # the levels of a document share few dates
-def _instant(text: str) -> datetime | None:
+def instant(text: str) -> datetime | None:
+    """Read an instant ``YYYY-MM-DDTHH:MM:SSZ``; ``None`` when the text is none."""
     if not _DATE.fullmatch(text):
         return None
     try:

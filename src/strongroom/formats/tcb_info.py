@@ -6,15 +6,16 @@ read and kept. It does not look for a platform's level; the verifier does.
 
 from __future__ import annotations
 
-import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.formats.pck_extension import COMPONENTS
 from strongroom.formats.signed_json import Json, is_short_text, parse_object, write_date, write_json
-from strongroom.formats.tcb_levels import MAX_LEVELS, IsvSvnLevel, TcbStatus, read_advisories, read_status
+from strongroom.formats.tcb_levels import MAX_LEVELS, IsvSvnLevel, read_advisories, read_status
+from strongroom.formats.tcb_parts import TcbComponent, TcbLevel, TdxModule, TdxModuleIdentity
+from strongroom.formats.usual_tcb_info import read_usual_tcb_info
 
 if TYPE_CHECKING:
     from strongroom.formats.signed_json import JsonFields
@@ -24,53 +25,6 @@ __all__ = ["TcbComponent", "TcbInfo", "TcbLevel", "TdxModule", "TdxModuleIdentit
 _VERSIONS: Final = (2, 3)
 _MAX_EVALUATION_NUMBER: Final = 0xFFFFFFFF
 _MAX_MODULES: Final = 64
-_SVN: Final = operator.attrgetter("svn")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcbComponent:
-    """One component's security version number (0 to 255); version 3 may say what it is."""
-
-    svn: int
-    category: str | None = None
-    kind: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcbLevel:
-    """A platform at or above all 16 components and the PCESVN has this status, unless a higher level fits."""
-
-    components: tuple[TcbComponent, ...]
-    pce_svn: int
-    tcb_date: datetime
-    status: TcbStatus
-    advisory_ids: tuple[str, ...] = ()
-    tdx_components: tuple[TcbComponent, ...] | None = None
-
-    order: tuple[tuple[int, ...], int, tuple[int, ...]] = field(init=False, repr=False, compare=False)
-    """What levels are sorted by, highest first: SVNs of the SGX components, PCESVN, SVNs of the TDX components."""
-
-    def __post_init__(self) -> None:
-        svns, tdx = tuple(map(_SVN, self.components)), tuple(map(_SVN, self.tdx_components or ()))
-        object.__setattr__(self, "order", (svns, self.pce_svn, tdx))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TdxModule:
-    """What the TDX module's report must show: ``mr_signer`` 48 bytes, attributes and mask 8 bytes each."""
-
-    mr_signer: bytes
-    attributes: bytes
-    attributes_mask: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TdxModuleIdentity:
-    """One generation of the TDX module, by id (``TDX_03``), with levels by its ISVSVN."""
-
-    id: str
-    module: TdxModule
-    levels: tuple[IsvSvnLevel, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +45,8 @@ class TcbInfo:
     @classmethod
     def from_bytes(cls, body: bytes) -> TcbInfo:
         """Read the value that is signed (the inner object, without its signature), or raise ``MalformedCollateral``."""
+        if (usual := read_usual_tcb_info(body)) is not None:
+            return cls(**usual)
         fields = parse_object(body, path="TCB info")
         version = fields.number("version", at_most=0xFFFF)
         if version not in _VERSIONS:

@@ -10,6 +10,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from strongroom.formats.signed_json import Json, write_date
+from strongroom.formats.usual_json import (
+    ADVISORIES,
+    DATE,
+    STATUS,
+    items,
+    number,
+    usual_advisories,
+    usual_instant,
+)
 
 if TYPE_CHECKING:
     from strongroom.formats.signed_json import JsonFields
@@ -22,6 +31,8 @@ __all__ = [
     "TcbStatus",
     "read_advisories",
     "read_status",
+    "read_usual_levels",
+    "usual_status",
 ]
 
 MAX_LEVELS: Final = 256
@@ -57,6 +68,7 @@ ENCLAVE_STATUSES: Final = (
 )
 """The statuses of a quoting enclave or a TDX module. The others speak of a platform's settings or of its software."""
 _BY_NAME: Final = {status.value: status for status in LEVEL_STATUSES}
+_BY_NAME_IN_BYTES: Final = {status.value.encode(): status for status in LEVEL_STATUSES}
 _ALL_NAMES: Final = frozenset(status.value for status in TcbStatus)
 
 
@@ -119,3 +131,26 @@ def read_advisories(fields: JsonFields) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)  # a document names the same few over and over
 def _is_advisory(text: str) -> bool:
     return _ADVISORY.fullmatch(text) is not None
+
+
+_USUAL_LEVEL: Final = re.compile(
+    rb'\{"tcb":\{"isvsvn":' + number(5) + rb'\},"tcbDate":' + DATE + rb',"tcbStatus":' + STATUS + ADVISORIES + rb"\}"
+)
+
+
+def read_usual_levels(text: bytes, at: int = 0) -> tuple[tuple[IsvSvnLevel, ...], int] | None:
+    """Read levels in Intel's own form (``usual_json``) and tell where the last ends; ``None`` for any other."""
+    found, end = items(_USUAL_LEVEL, text, at)
+    levels = []
+    for isv_svn, date, name, advisories in found:
+        svn, tcb_date, status = int(isv_svn), usual_instant(date), usual_status(name)
+        if svn > 0xFFFF or tcb_date is None or status not in ENCLAVE_STATUSES:
+            return None
+        ids = usual_advisories(advisories)
+        levels.append(IsvSvnLevel(isv_svn=svn, tcb_date=tcb_date, status=status, advisory_ids=ids))
+    return (tuple(levels), end) if 0 < len(levels) <= MAX_LEVELS else None
+
+
+def usual_status(name: bytes) -> TcbStatus | None:
+    """Give the status of a level by its name; ``None`` for none."""
+    return _BY_NAME_IN_BYTES.get(name)

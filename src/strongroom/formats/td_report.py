@@ -6,8 +6,10 @@ the extended form. Numbers are little-endian. It judges nothing.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from strongroom.base.errors import MalformedQuote
@@ -130,12 +132,9 @@ class TdReport:
         """Read exactly the bytes of one report of this kind, or raise ``MalformedQuote``."""
         if len(data) != cls.size():
             raise MalformedQuote(f"{len(data)} bytes, not {cls.size()}", path=path)
-        fields: dict[str, Any] = {}
-        offset = 0
-        for name, size in cls.LAYOUT:
-            fields[name] = data[offset : offset + size]
-            offset += size
-        fields["td_attributes"] = TdAttributes(int.from_bytes(fields["td_attributes"], "little"))
+        names, layout = _READING[cls.BODY_TYPE]
+        fields: dict[str, Any] = dict(zip(names, layout.unpack(data), strict=True))
+        fields["td_attributes"] = _attributes(fields["td_attributes"])
         fields["xfam"] = int.from_bytes(fields["xfam"], "little")
         return cls(**fields)
 
@@ -191,3 +190,15 @@ class TdReport15Ex(TdReport15):
 
 
 _SIZES: Final = {kind.BODY_TYPE: sum(size for _, size in kind.LAYOUT) for kind in (TdReport, TdReport15, TdReport15Ex)}
+_READING: Final = {
+    kind.BODY_TYPE: (
+        tuple(name for name, _ in kind.LAYOUT),
+        struct.Struct("".join(f"{size}s" for _, size in kind.LAYOUT)),
+    )
+    for kind in (TdReport, TdReport15, TdReport15Ex)
+}
+
+
+@lru_cache(maxsize=64)  # domains have few different ones
+def _attributes(data: bytes) -> TdAttributes:
+    return TdAttributes(int.from_bytes(data, "little"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import MalformedCollateral, Misconfigured
 from strongroom.crypto.certificates import Certificate, parse_pem_chain, public_key_from_spki
 
-__all__ = ["INTEL_SGX_ROOT", "SIMULATED_VENDOR", "Anchor", "simulated_anchor"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["INTEL_SGX_ROOT", "KNOWN_ROOTS", "SIMULATED_VENDOR", "Anchor", "simulated_anchor"]
 
 _ROOT_SUFFIX: Final = " SGX Root CA"
 SIMULATED_VENDOR: Final = "Strongroom Simulated"
@@ -69,6 +73,28 @@ INTEL_SGX_ROOT: Final = Anchor(
     simulated=False,
     vendor="Intel",
 )
+
+_INTEL_ROOT_OF_2018: Final = b64decode(
+    "MIICjzCCAjSgAwIBAgIUImUM1lqdNInzg7SVUr9QGzknBqwwCgYIKoZIzj0EAwIwaDEaMBgGA1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAY"
+    "BgNVBAoMEUludGVsIENvcnBvcmF0aW9uMRQwEgYDVQQHDAtTYW50YSBDbGFyYTELMAkGA1UECAwCQ0ExCzAJBgNVBAYTAlVTMB4XDTE4MDUy"
+    "MTEwNDUxMFoXDTQ5MTIzMTIzNTk1OVowaDEaMBgGA1UEAwwRSW50ZWwgU0dYIFJvb3QgQ0ExGjAYBgNVBAoMEUludGVsIENvcnBvcmF0aW9u"
+    "MRQwEgYDVQQHDAtTYW50YSBDbGFyYTELMAkGA1UECAwCQ0ExCzAJBgNVBAYTAlVTMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEC6nEwMDI"
+    "YZOj/iPWsCzaEKi71OiOSLRFhWGjbnBVJfVnkY4u3IjkDYYL0MxO4mqsyYjlBalTVYxFP2sJBK5zlKOBuzCBuDAfBgNVHSMEGDAWgBQiZQzW"
+    "Wp00ifODtJVSv1AbOScGrDBSBgNVHR8ESzBJMEegRaBDhkFodHRwczovL2NlcnRpZmljYXRlcy50cnVzdGVkc2VydmljZXMuaW50ZWwuY29t"
+    "L0ludGVsU0dYUm9vdENBLmRlcjAdBgNVHQ4EFgQUImUM1lqdNInzg7SVUr9QGzknBqwwDgYDVR0PAQH/BAQDAgEGMBIGA1UdEwEB/wQIMAYB"
+    "Af8CAQEwCgYIKoZIzj0EAwIDSQAwRgIhAOW/5QkR+S9CiSDcNoowLuPRLsWGf/Yi7GSX94BgwTwgAiEA4J0lrHoMs+Xo5o/sX6O9QWxHRAvZ"
+    "UGOdRQ7cvqRXaqI="
+)
+# The usual certificate of that root, as Intel's PCS serves it: issued 2018-05-21 10:45:10, valid to the end of 2049.
+
+KNOWN_ROOTS: Final[Mapping[bytes, Certificate]] = {
+    root.der: root for root in (Certificate.from_der(_INTEL_ROOT_OF_2018, path="root"),) if root.signed(root)
+}
+"""Root certificates by their DER that are known beforehand: read, and found to be signed by their own key, once.
+
+That holds of their bytes whoever shows them, so no appraisal has to find it out again. It decides nothing: whether a
+root is an anchor is asked of its key and name, and its dates are judged at each instant.
+"""
 
 
 def simulated_anchor(spki: bytes) -> Anchor:

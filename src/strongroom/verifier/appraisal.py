@@ -9,6 +9,7 @@ quote's own report and signature, the instant, the policy. ``assess`` runs secti
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from strongroom.base.errors import AppraisalRefused
@@ -16,7 +17,7 @@ from strongroom.formats.quote import open_quote
 from strongroom.formats.td_report import TdReport
 from strongroom.verifier.basis import Basis, find_basis
 from strongroom.verifier.inquiry import Inquiry
-from strongroom.verifier.memo import Memo
+from strongroom.verifier.memo import Memo, Scratch
 from strongroom.verifier.policy import AppraisalPolicy
 from strongroom.verifier.policy_compose import judge_composition
 from strongroom.verifier.quoting_enclave import judge_quote
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from strongroom.formats.collateral import Collateral
     from strongroom.formats.quote import OpenedQuote
+    from strongroom.formats.quote_parts import TeeType
     from strongroom.verifier.anchors import Anchor
     from strongroom.verifier.policy_compose import Policy
 
@@ -55,7 +57,7 @@ def appraise_quote(
 ) -> AttestationResult:
     """Judge a quote that was opened already, as ``appraise`` does."""
     if not isinstance(policy, AppraisalPolicy):
-        shared = memo or Memo(capacity=64)
+        shared = memo or Scratch()
         return judge_composition(policy, lambda part: appraise_quote(quote, collateral, part, at=at, memo=shared))
     inquiry = Inquiry(anchors=policy.anchors, memo=_NO_MEMO, at=at, grace=policy.expired_collateral_grace)
     assessment, basis = _assess(inquiry, quote, collateral, memo)
@@ -87,7 +89,7 @@ def assess(
 
 def evidence_kind(quote: OpenedQuote) -> str:
     """Name the kind of evidence: ``sgx-dcap-3``, ``tdx-dcap-4``."""
-    return f"{quote.header.tee_type.name.lower()}-dcap-{quote.header.version}"
+    return _kind(quote.header.tee_type, quote.header.version)
 
 
 def _assess(
@@ -114,6 +116,11 @@ def _assess(
         appraised_at=inquiry.at,
     )
     return assessment, basis
+
+
+@cache
+def _kind(tee: TeeType, version: int) -> str:
+    return f"{tee.name.lower()}-dcap-{version}"
 
 
 def _known(value: T | None) -> T:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from strongroom.base.errors import MalformedCollateral, MalformedQuote
 from strongroom.base.findings import Check
 from strongroom.crypto import ecdsa
-from strongroom.crypto.certificates import Certificate, RevocationList, split_pem
+from strongroom.crypto.certificates import Certificate, RevocationList, pem_blocks, pem_der
 from strongroom.crypto.hashing import labelled_hash, sha256
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
 from strongroom.formats.qe_identity import QeIdentity
@@ -22,10 +22,11 @@ from strongroom.formats.quote import read_whole
 from strongroom.formats.quote_parts import PCK_CERTIFICATE_CHAIN
 from strongroom.formats.tcb_info import TcbInfo
 from strongroom.formats.td_report import TdReport, TdReport15
+from strongroom.verifier.anchors import KNOWN_ROOTS
 from strongroom.verifier.chains import Chain, Kind, judge_chain, judge_one_root
 from strongroom.verifier.documents import judge_qe_identity, judge_tcb_info
 from strongroom.verifier.inquiry import Lasting, Objections, Term
-from strongroom.verifier.memo import Memo
+from strongroom.verifier.memo import Memo, Scratch
 from strongroom.verifier.quoting_enclave import judge_attestation_key, judge_qe_report, quote_signed
 from strongroom.verifier.result import CollateralFacts, TcbFacts
 from strongroom.verifier.revocation import judge_revocation
@@ -85,7 +86,7 @@ def find_basis(
     Raises ``MalformedQuote`` and ``MalformedCollateral``.
     """
     if memo is None:
-        scratch = Memo(capacity=64)
+        scratch = Scratch()
         basis = _judge(quote, collateral, anchors, shared=scratch, own=scratch)
         return basis, quote_signed(quote, basis.attestation_key)
     key = _key(quote, collateral, anchors, memo)
@@ -94,7 +95,7 @@ def find_basis(
         basis = cast("Basis", found)
         return basis, quote_signed(quote, basis.attestation_key)
     # parts of the quote that anybody may have made up are not to drive out what is known to be good
-    basis = _judge(quote, collateral, anchors, shared=memo, own=Memo(capacity=64, behind=memo))
+    basis = _judge(quote, collateral, anchors, shared=memo, own=Scratch(behind=memo))
     signed = quote_signed(quote, basis.attestation_key)
     if signed and not basis.findings:
         memo.keep(key, basis, size=len(quote.section.data))
@@ -246,13 +247,18 @@ def _pck_crl(data: bytes) -> RevocationList:
 
 
 def _chain(memo: Memo, data: bytes, path: str) -> tuple[Certificate, ...]:
-    def read(text: bytes) -> tuple[Certificate, ...]:  # remembered also one by one: a root stands in four chains
-        return tuple(memo.parsed("certificate", part, read=Certificate.from_der) for part in split_pem(text, path=""))
+    def read(text: bytes) -> tuple[Certificate, ...]:  # remembered one by one too: a root stands in four chains
+        return tuple([memo.parsed("certificate", block, read=_certificate) for block in pem_blocks(text, path="")])
 
     try:
         return memo.parsed("chain", data, read=read)
     except MalformedCollateral as error:
         raise MalformedCollateral(error.message, path=path) from error
+
+
+def _certificate(block: bytes) -> Certificate:
+    der = pem_der(block, path="")
+    return KNOWN_ROOTS.get(der) or Certificate.from_der(der)
 
 
 def _quoted_chain(memo: Memo, data: bytes) -> tuple[Certificate, ...]:

@@ -71,7 +71,8 @@ def judge_chain(inquiry: Objections, certificates: Sequence[Certificate], kind: 
 
     What does not depend on the instant is remembered of chains that nothing was said against; dates are judged always.
     """
-    content = (kind, inquiry.anchors, *(certificate.der for certificate in certificates))
+    # an unopposed chain of one document is one of the other's too, where the same offices sign both
+    content = (kind.length, kind.names, kind.ca, inquiry.anchors, *[certificate.der for certificate in certificates])
     chain = inquiry.memo.lasting(
         content, lambda: inquiry.unopposed(lambda: _judge_lasting(inquiry, certificates, kind))
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Memo"]
+__all__ = ["Memo", "Scratch"]
 
 T = TypeVar("T")
 
@@ -43,10 +43,15 @@ class Memo:
                 return found[0]
         return None if self._behind is None else self._behind.find(key)
 
-    def keep(self, key: tuple[object, ...], value: object, *, size: int) -> None:
-        """Keep an answer that ``key`` decides alone and no instant changes; ``size`` is what it counts, in bytes."""
+    def keep(self, key: tuple[object, ...], value: object, *, size: int | None = None) -> None:
+        """Keep an answer that ``key`` decides alone and no instant changes.
+
+        ``size`` is what it counts, in bytes; without it, what the bytes in the key have.
+        """
         if not self.capacity:
             return
+        if size is None:
+            size = sum(len(part) for part in key if isinstance(part, bytes))
         with self._lock:
             if key in self._answers:
                 return
@@ -63,7 +68,7 @@ class Memo:
         if found is not None:
             return cast("T", found)
         value = read(data)
-        self.keep(key, value, size=len(data))
+        self.keep(key, value)
         return value
 
     def holds(self, what: str, *content: bytes, check: Callable[[], bool]) -> bool:
@@ -73,7 +78,7 @@ class Memo:
             return True
         good = check()
         if good:
-            self.keep(key, True, size=_size(key))
+            self.keep(key, True)
         return good
 
     def lasting(self, content: tuple[object, ...], judge: Callable[[], tuple[T | None, bool]]) -> T | None:
@@ -87,9 +92,24 @@ class Memo:
             return cast("T", found)
         value, clean = judge()
         if clean:
-            self.keep(key, value, size=_size(key))
+            self.keep(key, value)
         return value
 
 
-def _size(key: tuple[object, ...]) -> int:
-    return sum(len(part) for part in key if isinstance(part, bytes))
+class Scratch(Memo):
+    """The memory of one call: nobody else asks it and it ends with the call, so it has no lock and no limits."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, *, behind: Memo | None = None) -> None:
+        super().__init__(capacity=0, behind=behind)
+        self._kept: dict[tuple[object, ...], object] = {}
+
+    def find(self, key: tuple[object, ...]) -> object | None:
+        """Give the answer that was kept under a key here or behind, or ``None``."""
+        found = self._kept.get(key)
+        return found if found is not None or self._behind is None else self._behind.find(key)
+
+    def keep(self, key: tuple[object, ...], value: object, *, size: int | None = None) -> None:
+        """Keep an answer."""
+        self._kept[key] = value

@@ -12,6 +12,8 @@ from strongroom.formats.tcb_levels import TcbStatus
 from strongroom.verifier.tcb import isv_svn_level
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from strongroom.crypto.ecdsa import EcdsaPublicKey
     from strongroom.formats.qe_identity import QeIdentity
     from strongroom.formats.quote import OpenedQuote, Quote
@@ -65,17 +67,8 @@ def judge_quote(inquiry: Objections, quote: OpenedQuote, *, signed: bool) -> Non
 
 def judge_qe_report(inquiry: Objections, report: SgxReport, identity: QeIdentity) -> IsvSvnLevel | None:
     """Steps 6.3 to 6.5: the QE's report shows the enclave of the QE identity; gives the level of its version."""
-    attributes = report.attributes.to_bytes()
-    masked = bytes(has & mask for has, mask in zip(attributes, identity.attributes_mask, strict=True))
-    comparisons = (
-        ("MISCSELECT", f"{identity.misc_select:08x}", f"{report.misc_select & identity.misc_select_mask:08x}"),
-        ("attributes", identity.attributes.hex(), masked.hex()),
-        ("MRSIGNER", identity.mr_signer.hex(), report.mr_signer.hex()),
-        ("ISVPRODID", str(identity.isv_prod_id), str(report.isv_prod_id)),
-    )
-    for field, expected, actual in comparisons:
-        inquiry.require(
-            expected == actual,
+    for field, expected, actual in _differences(report, identity):
+        inquiry.object(
             Check.QE_IDENTITY,
             "6.3",
             f"the quoting enclave has another {field} than the QE identity",
@@ -85,19 +78,34 @@ def judge_qe_report(inquiry: Objections, report: SgxReport, identity: QeIdentity
     # whatever the identity's mask says: a debug QE hands its keys to the host
     inquiry.require(not report.attributes.debug, Check.QE_IDENTITY, "6.4", "the quoting enclave runs in debug mode")
     level = isv_svn_level(identity.levels, report.isv_svn)
-    inquiry.require(
-        level is not None,
-        Check.QE_IDENTITY,
-        "6.5",
-        "the quoting enclave is older than every known version",
-        expected=f"ISVSVN at least {min(item.isv_svn for item in identity.levels)}",
-        actual=str(report.isv_svn),
-    )
-    inquiry.require(
-        level is None or level.status is not TcbStatus.REVOKED,
-        Check.TCB_STATUS,
-        "6.5",
-        "this version of the quoting enclave is revoked",
-        actual=f"ISVSVN {report.isv_svn}",
-    )
+    if level is None:
+        inquiry.object(
+            Check.QE_IDENTITY,
+            "6.5",
+            "the quoting enclave is older than every known version",
+            expected=f"ISVSVN at least {min(item.isv_svn for item in identity.levels)}",
+            actual=str(report.isv_svn),
+        )
+    elif level.status is TcbStatus.REVOKED:
+        inquiry.object(
+            Check.TCB_STATUS,
+            "6.5",
+            "this version of the quoting enclave is revoked",
+            actual=f"ISVSVN {report.isv_svn}",
+        )
     return level
+
+
+def _differences(report: SgxReport, identity: QeIdentity) -> Iterator[tuple[str, str, str]]:
+    """Yield (field, expected, actual) for what the QE's report shows otherwise than the identity says."""
+    misc_select = report.misc_select & identity.misc_select_mask
+    if misc_select != identity.misc_select:
+        yield "MISCSELECT", f"{identity.misc_select:08x}", f"{misc_select:08x}"
+    mask = int.from_bytes(identity.attributes_mask, "big")
+    attributes = (int.from_bytes(report.attributes.to_bytes(), "big") & mask).to_bytes(16, "big")
+    if attributes != identity.attributes:
+        yield "attributes", identity.attributes.hex(), attributes.hex()
+    if report.mr_signer != identity.mr_signer:
+        yield "MRSIGNER", identity.mr_signer.hex(), report.mr_signer.hex()
+    if report.isv_prod_id != identity.isv_prod_id:
+        yield "ISVPRODID", str(identity.isv_prod_id), str(report.isv_prod_id)

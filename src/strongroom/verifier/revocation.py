@@ -49,7 +49,7 @@ def judge_revocation(
     certificates = {certificate.der: certificate for chain in chains for certificate in chain.certificates}
     for certificate in certificates.values():
         for revocations in (root_crl, pck_crl):
-            if certificate.issuer == revocations.issuer and certificate.serial in revocations.revoked:
+            if certificate.issuer == revocations.issuer and revocations.revokes(certificate.serial):
                 inquiry.object(
                     Check.REVOCATION,
                     "3.5",

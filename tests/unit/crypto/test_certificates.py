@@ -93,6 +93,13 @@ def test_lists_are_read_and_signed() -> None:
     root = Certificate.from_der(issue())
     assert revocations.number == 9
     assert revocations.revoked == {5, 1 << 158}
+    assert [revocations.revokes(serial) for serial in (5, 1 << 158, 4, 0x50, 1 << 150)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert (revocations.this_update, revocations.next_update) == (BEGIN, END)
     assert revocations.issuer == root.subject
     assert root.signed(revocations)

@@ -130,7 +130,7 @@ AFTER_V4 = 48 + 584 + 4 + 128
         (patched(V4, (AFTER_V4 + 6 + 448 + 2 + 32, b"\x08\x00")), "certification data type 8 is unknown"),
         (V4 + b"\x01", "71 bytes after the signature section are not all zero"),
         (b"\xd8\x3d" + V4[2:], "CBOR Web Token .* not supported yet"),
-        (b"", "version needs 2 bytes"),
+        (b"", "header needs 48 bytes"),
         (bytes(300_000), "at most"),
     ],
 )
