@@ -72,7 +72,7 @@ def served(kind: str, folder: Path, pem: Path) -> Iterator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "bench.channel_served", kind, str(port), str(folder), str(pem)]
-    process = subprocess.Popen(command)  # noqa: S603 - our own interpreter and module
+    process = subprocess.Popen(command)
     try:
         for _ in range(200):
             with socket.socket() as knocking:

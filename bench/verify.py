@@ -3,10 +3,14 @@
 The same quote, collateral and instant for all; CPU time of this process, so that a busy machine changes little. Rounds
 of the contenders alternate, and a ratio is the median of the rounds' ratios.
 
-* "strongroom, cold" starts with nothing: every certificate, list and document is read, all ten signatures verified.
+* "strongroom, cold" starts with nothing but its configuration: every certificate, list and document is read, and every
+  signature verified but one. Intel's usual root certificate is part of the anchor (``verifier.anchors.KNOWN_ROOTS``),
+  read and found to be signed by itself when the library is loaded; dcap-qvl has it built in, too.
 * "strongroom, warm" has a ``Memo`` that has seen this collateral, platform and attestation key; the quote's report, its
   signature and the instant are judged each time, as with every new quote of a known store. "with policy" is
   ``appraise`` under a policy, the others are ``assess``.
+* "tinfoil" is a verifier in Python with the same library, for TDX of version 4 only. It runs in a process of its own,
+  where ``make bench-setup`` has made its environment, in turn with the others (``bench.tinfoil_peer``).
 * "Intel's QVL" is the C++ library inside a wheel, where that installs; it reads SGX quotes of version 3 only.
 * "floor, cold" and "floor, warm" are what no verifier on pyca/cryptography can go below: the same ten signatures with
   their keys' decoding, and the quote's own one, without reading or comparing anything.
@@ -16,9 +20,11 @@ from __future__ import annotations
 
 import json
 import statistics
+import subprocess
 import time
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +58,10 @@ QUOTES = {
     "TDX, version 4": "tdx/dcap-qvl/tdx_quote-f1c850.quote.bin",
     "TDX, version 5": "tdx/go-tdx-guest/quote_v5_sample-cf77a6.quote.bin",
 }
+TINFOIL = Path(__file__).parents[1] / ".venv-bench/bin/python"
 ROUNDS = 15
 CALLS = 40
+TINFOIL_CALLS = 10  # it takes longer than all others together
 
 
 def cpu_milliseconds(call: Callable[[], object]) -> float:
@@ -157,6 +165,24 @@ def signed_document(name: str, body: bytes, signature: bytes) -> str:
     return f'{{"{name}":{body.decode()},"signature":"{signature.hex()}"}}'
 
 
+class Tinfoil:
+    """The peer in its own process."""
+
+    def __init__(self, evidence: Path, collateral: Path, unix_time: int) -> None:
+        arguments = [TINFOIL, "-m", "bench.tinfoil_peer", evidence, collateral, str(unix_time)]
+        self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.milliseconds(1)
+
+    def milliseconds(self, calls: int) -> float:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(calls, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
 def measure(name: str, path: str) -> None:
     verdicts = json.loads((VECTORS / "verdicts.json").read_text())
     verdict = next(item for item in verdicts if item["quote"] == path and "status" in item)
@@ -194,16 +220,26 @@ def measure(name: str, path: str) -> None:
         contenders["Intel's QVL"] = intel
     for call in contenders.values():
         call()
-    times: dict[str, list[float]] = {contender: [] for contender in contenders}
+    meters = {contender: partial(cpu_milliseconds, call) for contender, call in contenders.items()}
+    tinfoil = None
+    if TINFOIL.exists() and parse_quote(evidence).header.version == 4:
+        tinfoil = Tinfoil(VECTORS / path, VECTORS / verdict["collateral"], verdict["unix_time"])
+        meters["tinfoil"] = partial(tinfoil.milliseconds, TINFOIL_CALLS)
+    times: dict[str, list[float]] = {contender: [] for contender in meters}
     for _ in range(ROUNDS):
-        for contender, call in contenders.items():
-            times[contender].append(cpu_milliseconds(call))
+        for contender, meter in meters.items():
+            times[contender].append(meter())
+    if tinfoil is not None:
+        tinfoil.close()
     print(f"{name}: {ROUNDS} rounds of {CALLS} verifications, CPU milliseconds each")
     for contender, measured in times.items():
         speed = statistics.median(b / a for a, b in zip(measured, times["dcap-qvl"], strict=True))
+        floor = "cold" if contender.endswith("cold") else "warm"
+        of_floor = statistics.median(b / a for a, b in zip(measured, times[f"floor, {floor}"], strict=True))
         print(
-            f"  {contender:17} median {statistics.median(measured):6.3f}  "
-            f"least {min(measured):6.3f}  most {max(measured):6.3f}  speed of dcap-qvl's {speed:5.2f}"
+            f"  {contender:17} median {statistics.median(measured):6.3f}  least {min(measured):6.3f}  "
+            f"most {max(measured):6.3f}  speed of dcap-qvl's {speed:5.2f}"
+            + (f", of the {floor} floor's {of_floor:4.2f}" if contender.startswith("strongroom") else "")
         )
 
 
