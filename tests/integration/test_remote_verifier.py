@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,11 +22,13 @@ from strongroom.crypto.eddsa import EddsaPrivateKey
 from strongroom.formats.remote_appraisal import AppraisalRequest, SignedAppraisal
 from strongroom.testing.loopback import Loopback
 from strongroom.testing.lying_verifier import LyingService
+from strongroom.transport.async_client import AsyncAttestedTransport
 from strongroom.transport.attestation_client import ask, ask_all
 from strongroom.transport.attestation_service import AttestationService
 from strongroom.transport.clock import SystemClock
 from strongroom.transport.paths import APPRAISE_PATH, VERIFIER_PATH
 from strongroom.verifier.anchors import Anchor
+from strongroom.verifier.binding import AttestedPeer
 from strongroom.verifier.eat import VerifierId
 from strongroom.verifier.lie import Outcome, check_proof
 from strongroom.verifier.policy_compose import policy_to_toml
@@ -122,6 +125,18 @@ def test_a_client_that_cannot_appraise_believes_two_of_three_and_says_so(enclave
     assert peer.result.tcb == own.result.tcb
     assert peer.machine == own.machine
     assert peer.expires_at_ms <= own.expires_at_ms
+
+
+def test_an_asyncio_client_believes_them_too(enclave, verifiers) -> None:
+    async def visit(address: str) -> AttestedPeer:
+        terms = enclave.terms(vouching=rule(enclave))
+        transport = AsyncAttestedTransport(address, terms, clock=FakeClock(), verifiers=verifiers)
+        async with httpx2.AsyncClient(transport=transport, base_url="https://store") as client:
+            assert (await client.post("/", content=b"hello")).content == b"hello"
+            return await transport.peer()
+
+    with Loopback(enclave.service()) as address:
+        assert asyncio.run(visit(address)).vouched_by == ("v0", "v1", "v2")
 
 
 @pytest.mark.parametrize("heard", [0, 1])
@@ -319,6 +334,7 @@ def test_a_live_store_is_verified_by_others_and_the_answer_says_so(tmp_path: Pat
         own = strongroom(*options, "--json")
         theirs = strongroom(*options, "--verifiers", tmp_path / "verifiers.toml", "--json")
         said = strongroom(*options, "--verifiers", tmp_path / "verifiers.toml")
+    assert strongroom(*options, "--verifiers", tmp_path / "verifiers.toml", "--explain").code == 1
     assert (own.json["vouched_by"], theirs.json["vouched_by"]) == ([], ["v0", "v1"])
     assert said.out.startswith("VOUCHED FOR by v0, v1, not appraised here")
     assert own.json["machine"] == theirs.json["machine"]

@@ -129,6 +129,7 @@ def ask(
     from strongroom.cli.verifiers_file import verifiers_from_toml
     from strongroom.cli.wanted import read_file
     from strongroom.formats.remote_appraisal import NONCE_BYTES, AppraisalRequest
+    from strongroom.storage.files import write_private_file
     from strongroom.transport.attestation_client import ask_all
     from strongroom.verifier.quorum import judge_vouches
     from strongroom.verifier.recheck import lies_in
@@ -148,7 +149,7 @@ def ask(
             note(f"{name} lied: {verdict.reason} [remote-verifier {verdict.rule}]")
             if proofs is not None:
                 file = proofs / f"{verdict.key.public.hex()[:16]}-{request.nonce.hex()[:16]}.proof"
-                file.write_bytes(proof.to_bytes())
+                write_private_file(file, proof.to_bytes())
                 note(f"proof: {file}")
         if lies:
             raise Misbehaviour("a verifier lied", proof=lies[0][2].to_bytes())

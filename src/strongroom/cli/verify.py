@@ -58,6 +58,8 @@ def verify(
         raise Misconfigured("give either an address or --evidence with --collateral")
     if as_json and (explain or html is not None):
         raise Misconfigured("--json and --explain are two forms of one answer; choose one")
+    if verifiers is not None and (explain or html is not None):
+        raise Misconfigured("--explain shows an appraisal made here, and --verifiers takes others' word instead")
     shown = Shown(as_json=as_json, explain=explain or html is not None, html=html)
     if address is not None:
         if collateral is not None or at is not None:
