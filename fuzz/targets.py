@@ -39,6 +39,7 @@ from strongroom.formats.instance_certificate import SignedInstanceCertificate
 from strongroom.formats.pck_extension import PCK_EXTENSION_OID, PckExtension
 from strongroom.formats.qe_identity import QeIdentity
 from strongroom.formats.quote import parse_quote
+from strongroom.formats.remote_appraisal import AppraisalProof, AppraisalRequest
 from strongroom.formats.signed_json import SignedJson
 from strongroom.formats.tagged_evidence import EvidenceClaims, HashEntry, TaggedEvidence
 from strongroom.formats.tcb_info import TcbInfo
@@ -55,7 +56,9 @@ from strongroom.verifier import ANY, INTEL_SGX_ROOT, Memo, appraise, assess
 from strongroom.verifier.cwt import sign_cwt, verify_cwt
 from strongroom.verifier.eat import Ear, VerifierId, ear_of_result
 from strongroom.verifier.jwt import TYPE, sign_jws, sign_jwt, verify_jwt
+from strongroom.verifier.lie import Outcome, check_proof
 from strongroom.verifier.policy_file import from_toml, to_toml
+from strongroom.verifier.remote import appraise_for
 from strongroom.verifier.token_keys import IssuerKey
 
 if TYPE_CHECKING:
@@ -503,6 +506,34 @@ def eat_cwt(data: bytes) -> None:
         assert verify_cwt(data, _KEY.pinned, at=AT, maximum_age=ANY, nonce=ANY) == _EAR
     except (MalformedToken, AppraisalRefused):
         return
+
+
+def _statements() -> list[bytes]:
+    pki = IntelPki()
+    request = AppraisalRequest(
+        evidence=pki.quote().to_bytes(), collateral=pki.collateral().to_json(), nonce=bytes(range(32))
+    )
+    policies = (pki.policy(), replace(pki.policy(), mr_enclaves=frozenset(), signers=()))
+    answers = [
+        appraise_for(request, item, _KEY, verifier=VerifierId(developer="d", build="b"), at=AT) for item in policies
+    ]
+    return [
+        answer.proof(_KEY.pinned.to_text(), token=token).to_bytes()
+        for answer in answers
+        for token in (answer.cwt, answer.jwt)
+    ]
+
+
+@target(_statements)
+def appraisal_proof(data: bytes) -> None:
+    """Any bytes are ``MalformedMessage`` or a proof, and no altered one convicts a verifier that told the truth."""
+    try:
+        proof = AppraisalProof.from_bytes(data)
+        verdict = check_proof(proof)
+    except MalformedMessage:
+        return
+    assert proof.to_bytes() == data
+    assert verdict.outcome is not Outcome.LIE or verdict.key != _KEY.pinned
 
 
 @target(lambda: [sign_jwt(_EAR, _KEY).split(b".")[0], json.dumps(_EAR.to_json_claims()).encode()])
