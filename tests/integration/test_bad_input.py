@@ -342,7 +342,8 @@ def test_files_that_are_missing_or_directories(tmp_path: Path) -> None:
     expect(judge(tmp_path / "nothing", COLLATERAL), 1, "cannot read")
     expect(judge(QUOTE, tmp_path), 1, "cannot read")
     expect(judge(QUOTE, COLLATERAL, "--root", QUOTE), 2, "malformed")
-    expect(strongroom("verify", "--evidence", QUOTE), 1, "needs --collateral")
+    expect(strongroom("verify", "--evidence", QUOTE, "--home", tmp_path), 7, "holds nothing for", "--pccs URL")
+    expect(strongroom("verify", "--evidence", QUOTE, "--intel", "--collateral", COLLATERAL), 1, "say once")
     expect(strongroom("verify"), 1, "either an address or --evidence")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from strongroom.collateral.sources import BundleSource, CollateralSource
     from strongroom.verifier.anchors import Anchor
 
-__all__ = ["collateral"]
+__all__ = ["collateral", "collateral_service", "kept_collateral"]
 
 collateral = typer.Typer(
     name="collateral",
@@ -78,7 +78,7 @@ def fetch(
     if sum((intel, pccs is not None, bundle is not None)) != 1:
         raise Misconfigured("say where from: --intel, --pccs URL or --bundle FILE")
     anchors = _anchors(root)
-    kept = _cache(cache, home, anchors)
+    kept = kept_collateral(cache, home, anchors)
     at = SystemClock().now()
     if bundle is not None and evidence is None and fmspc is None:
         sets = _bundle(bundle, anchors).sets
@@ -89,7 +89,7 @@ def fetch(
         if bundle is not None:
             source = _bundle(bundle, anchors)
         else:
-            source = _service(pccs, anchors=anchors, update=update, number=number, tls_ca=tls_ca)
+            source = collateral_service(pccs, anchors=anchors, update=update, number=number, tls_ca=tls_ca)
         caching = CachingSource(source, kept)
         fetched = (caching.collateral(kind, at),)
         if caching.storage_failure:
@@ -128,7 +128,7 @@ def show(
     if file is not None:
         sets = _read(file, anchors)
     else:
-        kept = _cache(cache, home, anchors)
+        kept = kept_collateral(cache, home, anchors)
         sets = kept.sets()
         for entry in kept.damaged():
             note(f"left aside: {entry.name}: {entry.reason}")
@@ -159,7 +159,9 @@ def export(
 
     anchors = _anchors(root)
     sets = (
-        tuple(item for file in files for item in _read(file, anchors)) if files else _cache(cache, home, anchors).sets()
+        tuple(item for file in files for item in _read(file, anchors))
+        if files
+        else kept_collateral(cache, home, anchors).sets()
     )
     if not 1 <= len(sets) <= MAX_SETS:
         raise Misconfigured(f"{len(sets)} sets to export, a bundle holds 1 to {MAX_SETS}")
@@ -178,7 +180,8 @@ def _anchors(root: Path | None) -> tuple[Anchor, ...]:
     return (Anchor.from_certificate(data, simulated=vendor == SIMULATED_VENDOR),)
 
 
-def _cache(directory: Path | None, home: Path | None, anchors: tuple[Anchor, ...]) -> CollateralCache:
+def kept_collateral(directory: Path | None, home: Path | None, anchors: tuple[Anchor, ...]) -> CollateralCache:
+    """Give the cache in a directory, by default in that of a device."""
     from strongroom.cli.options import home_directory
     from strongroom.collateral.cache import CollateralCache
     from strongroom.storage import files
@@ -218,9 +221,10 @@ def _kind(evidence: Path | None, *, fmspc: str | None, ca: str, tee: str) -> Pla
     return PlatformKind.parse(tee=tee, fmspc=fmspc or "", ca=ca)
 
 
-def _service(
+def collateral_service(
     pccs: str | None, *, anchors: tuple[Anchor, ...], update: str, number: int | None, tls_ca: Path | None
 ) -> CollateralSource:
+    """Give a caching service by its address, or Intel where there is none."""
     from strongroom.base.errors import Misconfigured
     from strongroom.cli.wanted import read_file
     from strongroom.collateral.pcs import Evaluation, PcsSource, Update

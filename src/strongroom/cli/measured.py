@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from strongroom.attesters.measure import measure_package
@@ -28,4 +29,9 @@ _CONFIGURATION: Final[Mapping[str, Value]] = {"service": "store", "accounts": "o
 
 def measure_store(directory: Path | None = None) -> MrEnclave:
     """Measure the store as it would run from a package directory, by default from this installation's."""
-    return measure_package(directory, configuration=_CONFIGURATION)
+    return _installed() if directory is None else measure_package(directory, configuration=_CONFIGURATION)
+
+
+@cache  # it is the code that this process runs, which another measurement would not change
+def _installed() -> MrEnclave:
+    return measure_package(None, configuration=_CONFIGURATION)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from strongroom.base.errors import AppraisalRefused
+from strongroom.base.errors import AppraisalRefused, CollateralUnavailable
 from strongroom.cli.captured import anchor_of, describe_captured, instant_of
 from strongroom.cli.explanation import explain
 from strongroom.cli.measured import measure_store
-from strongroom.cli.output import emit, emit_json
+from strongroom.cli.output import emit, emit_json, note
 from strongroom.cli.verdict import describe, describe_json
 from strongroom.cli.verifiers_file import verifiers_from_toml
 from strongroom.cli.wanted import Wanted, connect, read_file
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.client.floors import Floors
+    from strongroom.verifier.anchors import Anchor
 
-__all__ = ["Shown", "verify_captured", "verify_live"]
+__all__ = ["Kept", "Shown", "verify_captured", "verify_live"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,39 @@ class Shown:
     as_json: bool
     explain: bool
     html: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The collateral in a device's directory, and where what it lacks comes from: Intel, a caching service, nowhere."""
+
+    home: Path
+    intel: bool
+    pccs: str | None
+
+    def find(self, evidence: bytes, anchor: Anchor, at: datetime) -> Collateral:
+        """Give collateral that is valid at an instant for evidence; what was fetched is kept.
+
+        Raises ``CollateralUnavailable``, and ``MalformedQuote`` for evidence that names no platform.
+        """
+        from strongroom.cli.collateral import collateral_service, kept_collateral
+        from strongroom.collateral.kinds import PlatformKind
+        from strongroom.collateral.sources import CachingSource
+
+        kind = PlatformKind.of_evidence(evidence)
+        kept = kept_collateral(None, self.home, (anchor,))
+        try:
+            return kept.collateral(kind, at).collateral
+        except CollateralUnavailable as absent:
+            if not self.intel and self.pccs is None:
+                absent.hint = "give it with --collateral FILE, or let it be fetched with --intel or --pccs URL"
+                raise
+        service = collateral_service(self.pccs, anchors=(anchor,), update="standard", number=None, tls_ca=None)
+        fetching = CachingSource(service, kept)
+        found = fetching.collateral(kind, at)
+        if fetching.storage_failure:
+            note(f"not kept: {fetching.storage_failure}")
+        return found.collateral
 
 
 def verify_live(
@@ -81,13 +115,17 @@ def _floors_text(floors: Floors) -> str:
 
 
 def verify_captured(
-    evidence: Path, collateral: Path, root: Path | None, policy: Path | None, *, at: str | None, shown: Shown
+    evidence: Path, collateral: Path | Kept, root: Path | None, policy: Path | None, *, at: str | None, shown: Shown
 ) -> None:
-    """Judge captured evidence offline: with a policy a verdict, without one what can be judged without."""
+    """Judge captured evidence: with a policy a verdict, without one what can be judged without."""
     quote = read_file(evidence)
-    endorsements = Collateral.from_json(read_file(collateral))
     instant = datetime.now(UTC) if at is None else instant_of(at)
-    assessment = assess(quote, endorsements, (anchor_of(root),), at=instant)
+    anchor = anchor_of(root)
+    if isinstance(collateral, Kept):
+        endorsements = collateral.find(quote, anchor, instant)
+    else:
+        endorsements = Collateral.from_json(read_file(collateral))
+    assessment = assess(quote, endorsements, (anchor,), at=instant)
     result = None
     if policy is not None:
         accepted = policy_from_toml(read_file(policy))
