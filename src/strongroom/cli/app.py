@@ -8,6 +8,7 @@ import typer
 
 from strongroom.cli import (
     add,
+    admin,
     collateral,
     configuration,
     connect,
@@ -85,6 +86,7 @@ for panel, commands in _COMMANDS.items():
 
 app.add_typer(devices.app, name="devices", rich_help_panel=_DEVICE)
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
+app.add_typer(admin.app, rich_help_panel=_SERVICE)
 app.add_typer(configuration.app, rich_help_panel=_SERVICE)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)

@@ -14,6 +14,7 @@ from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, m
 from strongroom.collateral.checked import check_collateral
 from strongroom.formats.joining import JOIN_PATH
 from strongroom.storage.files import make_private_directory
+from strongroom.store.administration import Administrators, AdminService
 from strongroom.store.deployment import Deployment
 from strongroom.store.donor import Donor
 from strongroom.store.guess_gate import bound_anchor, open_guesses
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from strongroom.attesters.simulated import SimulatedAttester
     from strongroom.base.clock import Clock
-    from strongroom.cli.config import ChannelSettings
+    from strongroom.cli.config import AdministrationSettings, ChannelSettings
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.donors import Donors
     from strongroom.formats.collateral import Collateral
@@ -194,8 +195,9 @@ def open_service(
         anchor = counter(bound_anchor(storage, deployment.rows, deployment.keys))
         guesses = open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
         tenancy = tenancy_of(storage, deployment, clock, guesses)
+        administration = AdminService(storage, deployment, tenancy, clock, _administrators(config.administration))
         lifespan = flushing(tenancy.usage.flush, seconds=config.usage.flush_seconds)
-        application = store_application(tenancy, observer=observer, lifespan=lifespan)
+        application = store_application(tenancy, administration=administration, observer=observer, lifespan=lifespan)
         yield AttestedService(
             instance_routes(application, storage, deployment, platform=platform, attester=attester, clock=clock),
             attester=attester,
@@ -207,6 +209,10 @@ def open_service(
         )
     finally:
         storage.close()
+
+
+def _administrators(administration: AdministrationSettings) -> Administrators:
+    return Administrators(keys=frozenset(administration.keys), deletion_approvals=administration.deletion_approvals)
 
 
 def _limits(channel: ChannelSettings) -> ChannelLimits:

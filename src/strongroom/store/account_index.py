@@ -8,6 +8,7 @@ with each registration, and full ones, which change when an account is removed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base import canonical
@@ -105,6 +106,10 @@ class AccountIndex:
             for row in self._rows.get_each(transaction, Table.ACCOUNTS, keys):
                 yield from map(IndexedAccount.from_bytes, _decode(row.value))
             yield from map(IndexedAccount.from_bytes, part.open_page)
+
+    def first(self, transaction: ReadTransaction, limit: int) -> list[IndexedAccount]:
+        """Give some of the accounts."""
+        return list(islice(self.walk(transaction), limit))
 
     def clear(self, transaction: WriteTransaction) -> None:
         """Remove the index itself, at the end of a tenant."""

@@ -271,20 +271,24 @@ class AccountOperations:
         def erase(transaction: WriteTransaction) -> int:
             if not self._holds(transaction, identity):
                 raise NotAuthorised("this session's account is no longer what it was")
-            size, devices = self._.vaults.erase(transaction, identity.vault_id)
-            self._.devices.forget(transaction, account_id, devices)
-            self._.audit.erase(transaction, account_id)
-            factors = transaction.get(Table.FACTORS, self._factors_key(account_id))
-            if factors is not None:
-                transaction.delete(Table.FACTORS, self._factors_key(account_id), expected_version=factors.version)
-            self._.index.remove(transaction, account_id)
-            self._.accounts.erase(transaction, account_id)
-            return size
+            return self.erase(transaction, account_id=account_id, vault_id=identity.vault_id)
 
         size = self._write(erase)
         self._.allowance.used(size=-size, accounts=-1)
         session.identity = None
         return api.Deleted()
+
+    def erase(self, transaction: WriteTransaction, *, account_id: bytes, vault_id: bytes) -> int:
+        """Remove every row of an account and its vault; gives the bytes that its entries took."""
+        size, devices = self._.vaults.erase(transaction, vault_id)
+        self._.devices.forget(transaction, account_id, devices)
+        self._.audit.erase(transaction, account_id)
+        factors = transaction.get(Table.FACTORS, self._factors_key(account_id))
+        if factors is not None:
+            transaction.delete(Table.FACTORS, self._factors_key(account_id), expected_version=factors.version)
+        self._.index.remove(transaction, account_id)
+        self._.accounts.erase(transaction, account_id)
+        return size
 
     def factors(self, transaction: ReadTransaction, account_id: bytes) -> Factors:
         """Give an account's second factors."""

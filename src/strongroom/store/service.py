@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.store.deployment import Branch, Deployment
     from strongroom.store.guess_gate import GuessGate
-    from strongroom.store.ports import RecordStore, WriteTransaction
+    from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
     from strongroom.store.quotas import Allowance
     from strongroom.store.sessions import ChannelSession
     from strongroom.store.vaults import VaultNames
@@ -255,6 +255,17 @@ class StoreService:
         if transact(self._storage, lambda transaction: self._vaults.note_view(transaction, signed)):
             # the device finds out by the head; this line is for an operator who put an old database back
             _log.warning("a device has seen more of its vault than this database holds")
+
+    def stored_bytes(self, transaction: ReadTransaction, account: IndexedAccount) -> int:
+        """Count what an account's entries take, by reading them."""
+        return self._vaults.stored_bytes(transaction, account.vault_id)
+
+    def erase(self, account: IndexedAccount) -> None:
+        """Remove an account of a tenant that is being deleted, in one transaction."""
+        transact(
+            self._storage,
+            lambda transaction: self.owner.erase(transaction, account_id=account.account_id, vault_id=account.vault_id),
+        )
 
     def _time_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)

@@ -33,6 +33,7 @@ class Grade(StrEnum):
     NOTHING = "nothing"
     ACCOUNT = "account"
     DEVICE = "device"
+    ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class ChannelSession:
     half_proven: HalfProven | None = None
     enrolment: Enrolment | None = None
     new_credential: bytes | None = None
+    administrator: bytes | None = None
 
     @classmethod
     def of(cls, transcript: bytes, state: MutableMapping[str, object]) -> ChannelSession:
@@ -102,8 +104,17 @@ class ChannelSession:
         """Raise ``NotAuthorised`` unless this much was proven. A device's session is its account's, too."""
         if grade is Grade.NOTHING:
             return
+        if grade is Grade.ADMINISTRATOR:
+            self.require_administrator()
+            return
         if self.require().device_key is None and grade is Grade.DEVICE:
             raise NotAuthorised("this session has proven no device", hint="prove the device")
+
+    def require_administrator(self) -> bytes:
+        """Give the key of the administrator proven in this session, or raise ``NotAuthorised``."""
+        if self.administrator is None:
+            raise NotAuthorised("this session has proven no administrator")
+        return self.administrator
 
     def require(self) -> DeviceIdentity:
         """Give the identity proven in this session, or raise ``NotAuthorised``."""

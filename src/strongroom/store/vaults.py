@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["VaultNames", "VaultPage", "Vaults", "size_of"]
 
 _MAX_ROW_BYTES: Final = 2 * 1024 * 1024
-_ERASED_AT_ONCE: Final = 256
+_AT_ONCE: Final = 256
 _PAGE_BYTES: Final = 4 * 1024 * 1024  # a page ends when its sealed records have this many bytes together
 
 
@@ -257,8 +257,8 @@ class Vaults:
         version, vault = self._load(transaction, vault_id)
         length = vault.chain.length
         size, devices = 0, set(vault.chain.members)
-        for start in range(0, length, _ERASED_AT_ONCE):
-            keys = [self._entry_key(vault_id, index) for index in range(start, min(start + _ERASED_AT_ONCE, length))]
+        for start in range(0, length, _AT_ONCE):
+            keys = [self._entry_key(vault_id, index) for index in range(start, min(start + _AT_ONCE, length))]
             for key, row in zip(keys, self._rows.get_each(transaction, Table.ENTRIES, keys), strict=True):
                 pair = _decode(row.value)
                 size += size_of(pair)
@@ -276,8 +276,11 @@ class Vaults:
     def stored_bytes(self, transaction: ReadTransaction, vault_id: bytes) -> int:
         """Count what a vault's entries and sealed records take, by reading them."""
         length = self._load(transaction, vault_id)[1].chain.length
-        keys = [self._entry_key(vault_id, index) for index in range(length)]
-        return sum(size_of(_decode(row.value)) for row in self._rows.get_each(transaction, Table.ENTRIES, keys))
+        size = 0
+        for start in range(0, length, _AT_ONCE):
+            keys = [self._entry_key(vault_id, index) for index in range(start, min(start + _AT_ONCE, length))]
+            size += sum(size_of(_decode(row.value)) for row in self._rows.get_each(transaction, Table.ENTRIES, keys))
+        return size
 
     def members(self, transaction: ReadTransaction, vault_id: bytes) -> frozenset[bytes]:
         """Give the keys of a vault's devices."""
