@@ -10,7 +10,7 @@ from strongroom.verifier.policy_file import from_toml, to_toml
 
 ROOT = Path(__file__).parents[3]
 SPEC = (ROOT / "docs/spec/appraisal.md").read_text()
-OTHER_PAGES = {"binding.py", "quorum.py", "lie.py"}
+OTHER_PAGES = {"binding.py", "quorum.py", "lie.py", "release.py"}
 MODULES = [path for path in (ROOT / "src/strongroom/verifier").glob("*.py") if path.name not in OTHER_PAGES]
 REMOTE = (ROOT / "docs/spec/remote-verifier.md").read_text()
 
