@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from memory_anchor import MemoryAnchor
+from quorum_group import Group
 from software_tpm import software_tpm
 from strongroom.attesters.simulated.counter import SimulatedCounter
 from strongroom.attesters.tpm import TpmCounter
@@ -32,6 +33,7 @@ def tpm_counter(directory: Path) -> Iterator[FreshnessAnchor]:
 ADAPTERS: dict[str, Callable[[Path], AbstractContextManager[FreshnessAnchor]]] = {
     "memory": lambda _: nullcontext(MemoryAnchor()),
     "tpm": tpm_counter,
+    "quorum": lambda _: nullcontext(Group().anchor),
     "simulated": lambda directory: nullcontext(SimulatedCounter.create(directory)),
 }
 """Each gives a counter that nobody has advanced yet, for as long as the block lasts."""

@@ -28,6 +28,7 @@ from strongroom.cli import (
     platform,
     policy,
     proof,
+    quorum,
     ratls,
     register,
     release,
@@ -91,6 +92,7 @@ app.add_typer(configuration.app, rich_help_panel=_SERVICE)
 app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
 app.add_typer(instances.app, rich_help_panel=_SERVICE)
+app.add_typer(quorum.app, rich_help_panel=_SERVICE)
 app.add_typer(release.app, rich_help_panel=_SERVICE)
 app.add_typer(upgrade.app, rich_help_panel=_SERVICE)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)

@@ -22,6 +22,12 @@ def new_counter(choice: str, platform: Path) -> FreshnessAnchor | None:
     """Make the counter of a new deployment, or give ``None`` where it is to have none."""
     if choice == _NONE:
         return None
+    if choice == "quorum":
+        raise Misconfigured(
+            "a quorum is founded among running instances",
+            setting="counter",
+            hint="make the deployment with --counter none, start its instances, then `strongroom quorum found`",
+        )
     if choice == _PLATFORM:
         return SimulatedCounter.create(platform)
     return TpmCounter.create(*_tpm(choice))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from strongroom.attesters.simulated import EnclaveIdentity, SimulatedPlatform
@@ -11,8 +11,10 @@ from strongroom.cli.background import flushing
 from strongroom.cli.config import Config
 from strongroom.cli.databases import open_storage
 from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, measure_store
+from strongroom.cli.quorums import opened_quorum
 from strongroom.collateral.checked import check_collateral
 from strongroom.formats.joining import JOIN_PATH
+from strongroom.formats.quorum import QUORUM_PATH
 from strongroom.storage.files import make_private_directory
 from strongroom.store.administration import Administrators, AdminService
 from strongroom.store.deployment import Deployment
@@ -22,6 +24,8 @@ from strongroom.store.http import store_application
 from strongroom.store.instance_http import InstanceRoutes
 from strongroom.store.joining import join_deployment
 from strongroom.store.observers import ObservedStorage
+from strongroom.store.quorum_member import QuorumMember
+from strongroom.store.quorum_peers import answer_quorum_call
 from strongroom.store.service import StoreService
 from strongroom.store.tenancy import Tenancy
 from strongroom.transport.asgi import AttestedService
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from strongroom.store.freshness import FreshnessAnchor
     from strongroom.store.guess_gate import GuessGate
     from strongroom.store.instance_http import Application
+    from strongroom.store.keys import StoreKeys
     from strongroom.store.observers import Observer
     from strongroom.store.ports import RecordStore
     from strongroom.store.quotas import Allowance
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "StapledCollateral",
     "create_deployment",
+    "donor_of",
     "enter",
     "instance_routes",
     "join_at",
@@ -126,24 +132,21 @@ def tenancy_of(storage: RecordStore, deployment: Deployment, clock: Clock, guess
     return Tenancy(storage, deployment, clock, make)
 
 
-def instance_routes(
-    application: Application,
-    storage: RecordStore,
-    deployment: Deployment,
-    *,
-    platform: SimulatedPlatform,
-    attester: SimulatedAttester,
-    clock: Clock,
-) -> InstanceRoutes:
-    """Put the routes between instances before an application."""
+def donor_of(deployment: Deployment, platform: SimulatedPlatform, attester: SimulatedAttester) -> Donor:
+    """Give the side of a deployment that judges other instances."""
     anchor = Anchor.from_certificate(platform.root_certificate_pem, simulated=True)
-    donor = Donor(storage, deployment, own=attester.measurement(), anchor=anchor, clock=clock)
+    return Donor(deployment.storage, deployment, own=attester.measurement(), anchor=anchor, clock=SystemClock())
+
+
+def instance_routes(application: Application, donor: Donor, member: QuorumMember, keys: StoreKeys) -> InstanceRoutes:
+    """Put the routes between instances before an application."""
     return InstanceRoutes(
         application,
         {
             JOIN_PATH: lambda body, channel: donor.join(
                 body, session=channel["session"], client_binder=channel["client_binder"]
-            )
+            ),
+            QUORUM_PATH: lambda body, channel: answer_quorum_call(member, keys, body, channel),
         },
     )
 
@@ -180,26 +183,32 @@ def open_service(
     config: Config | None = None,
     observer: Observer | None = None,
     join: Donors | None = None,
+    quorum_slot: int | None = None,
 ) -> Iterator[AttestedService]:
     """Open a deployment and give its application, ready to be served; the database is closed after.
 
     ``counter`` opens the counter of the given name, on which the deployment's guess limits hang. ``join`` leads to a
-    running instance, for code that has no copy of the root key on this platform yet.
+    running instance, for code that has no copy of the root key on this platform yet. ``quorum_slot`` is this
+    instance's place among the members of the deployment's quorum, from 0.
     """
     config = config or Config()
-    opened = open_storage(settings)
-    storage: RecordStore = opened if observer is None else ObservedStorage(opened, observer)
-    try:
+    with ExitStack() as stack:
+        opened = stack.enter_context(closing(open_storage(settings)))
+        storage: RecordStore = opened if observer is None else ObservedStorage(opened, observer)
         clock = SystemClock()
         deployment = enter(storage, platform, attester, join)
-        anchor = counter(bound_anchor(storage, deployment.rows, deployment.keys))
+        donor = donor_of(deployment, platform, attester)
+        member = QuorumMember(deployment.instance)
+        quorum = stack.enter_context(opened_quorum(deployment, donor, member, quorum_slot, clock))
+        bound = bound_anchor(storage, deployment.rows, deployment.keys)
+        anchor = quorum if quorum is not None and quorum.anchor_id == bound else counter(bound)
         guesses = open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
         tenancy = tenancy_of(storage, deployment, clock, guesses)
         administration = AdminService(storage, deployment, tenancy, clock, _administrators(config.administration))
         lifespan = flushing(tenancy.usage.flush, seconds=config.usage.flush_seconds)
         application = store_application(tenancy, administration=administration, observer=observer, lifespan=lifespan)
         yield AttestedService(
-            instance_routes(application, storage, deployment, platform=platform, attester=attester, clock=clock),
+            instance_routes(application, donor, member, deployment.keys),
             attester=attester,
             endorsements=StapledCollateral(platform),
             identities=deployment,
@@ -207,8 +216,6 @@ def open_service(
             limits=_limits(config.channel),
             observer=observer,
         )
-    finally:
-        storage.close()
 
 
 def _administrators(administration: AdministrationSettings) -> Administrators:

@@ -49,6 +49,10 @@ def serve(
         str | None,
         typer.Option("--donor-measurement", help="Measurement of the code that runs there, if another.", metavar="HEX"),
     ] = None,
+    quorum_slot: Annotated[
+        int | None,
+        typer.Option("--quorum-slot", min=1, max=9, help="Which member of the deployment's quorum this instance is."),
+    ] = None,
     accept_simulated_platform: AcceptSimulated = False,
     debug_enclave: Annotated[
         bool, typer.Option("--debug-enclave", help="Start as a debug enclave, which clients refuse.")
@@ -125,6 +129,7 @@ def serve(
             config=settings,
             observer=observer,
             join=donor,
+            quorum_slot=None if quorum_slot is None else quorum_slot - 1,
         ) as service,
     ):
         note("simulated platform: the evidence proves the code path and no hardware")

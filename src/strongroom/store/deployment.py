@@ -27,6 +27,7 @@ from strongroom.store.guess_gate import found_guesses
 from strongroom.store.joins import JoinEvent, JoinLog, JoinRecord
 from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
+from strongroom.store.quorum_record import QuorumRecord
 from strongroom.store.root import Root, Sealer, keep_copy, open_copy, replace_copy
 from strongroom.store.sealing import OneKey, SealedRows
 from strongroom.store.transactions import transact
@@ -228,6 +229,16 @@ class Deployment:
         self._put(transaction, "releases", state.to_bytes())
         digest = bytes(32) if state.newest is None else state.newest.manifest.digest
         self._log(transaction, JoinEvent.RELEASE, state.accepted_ms, digest)
+
+    def quorum(self, transaction: ReadTransaction) -> QuorumRecord | None:
+        """Read which instances keep the deployment's counter, where any do."""
+        value = self._get(transaction, "quorum")
+        return None if value is None else QuorumRecord.from_bytes(value)
+
+    def set_quorum(self, transaction: WriteTransaction, record: QuorumRecord, *, time_ms: int) -> None:
+        """Keep that a quorum was founded, and log it."""
+        self._put(transaction, "quorum", record.to_bytes())
+        self._log(transaction, JoinEvent.QUORUM, time_ms, record.anchor)
 
     def shares_issued(self, transaction: ReadTransaction) -> bool:
         """Tell whether recovery shares were handed out in clear."""

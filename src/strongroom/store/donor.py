@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.base.errors import AppraisalRefused, MalformedMessage
 from strongroom.base.findings import Check, Finding
+from strongroom.channel.client import ClientTerms
 from strongroom.channel.peer_evidence import judge_client
 from strongroom.crypto.hashing import equal, sha256
 from strongroom.crypto.hpke import InvalidPublicKey, seal_to
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from strongroom.verifier.client_binding import AttestedClient
     from strongroom.verifier.release import ReleaseState
 
-__all__ = ["Donor", "joiner_policy", "judge_joiner"]
+__all__ = ["Donor", "judge_joiner", "peer_policy"]
 
 
 class Donor:
@@ -62,12 +63,10 @@ class Donor:
         request = JoinRequest.from_bytes(body)
         statement = request.statement
         at = self._clock.now()
-        with self._storage.read() as transaction:
-            charter = self._deployment.charter(transaction)
-            releases = self._deployment.release_state(transaction)
+        charter, releases = self._rules()
         joiner = judge_client(
             request.shown,
-            joiner_policy(self._own, self._anchor, charter, releases),
+            peer_policy(self._own, self._anchor, charter, releases),
             role=ClientRole.INSTANCE,
             context=statement.context,
             binder=client_binder,
@@ -97,9 +96,18 @@ class Donor:
         transact(self._storage, lambda transaction: self._deployment.joins.append(transaction, record))
         return sealed
 
+    def terms(self) -> ClientTerms:
+        """Give the terms on which this instance, as a client, believes another one of its deployment."""
+        policy = peer_policy(self._own, self._anchor, *self._rules())
+        return ClientTerms(policy=policy, deployment=self._deployment.deployment_id)
 
-def joiner_policy(own: MrEnclave, anchor: Anchor, charter: Charter, releases: ReleaseState) -> AppraisalPolicy:
-    """Give the appraisal policy for joiners: this code or the authorised release's, up to date, never debug.
+    def _rules(self) -> tuple[Charter, ReleaseState]:
+        with self._storage.read() as transaction:
+            return self._deployment.charter(transaction), self._deployment.release_state(transaction)
+
+
+def peer_policy(own: MrEnclave, anchor: Anchor, charter: Charter, releases: ReleaseState) -> AppraisalPolicy:
+    """Give the appraisal policy for other instances: this code or the authorised release's, up to date, never debug.
 
     On hardware only the manufacturer's root counts, whatever the charter says; on a simulated platform its own and
     those that the charter names.

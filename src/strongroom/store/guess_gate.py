@@ -65,6 +65,7 @@ __all__ = [
     "found_guesses",
     "guess_name",
     "open_guesses",
+    "rebind_guesses",
     "too_many_guesses",
 ]
 
@@ -108,6 +109,25 @@ def found_guesses(
     if anchor is not None:
         kept = _Kept(value=anchor.read().value, confirmed=True, writer=bytes(_WRITER_BYTES), state=GuessState())
         rows.insert(transaction, Table.GUESSES, _state_key(keys, anchor.anchor_id), kept.to_bytes())
+
+
+def rebind_guesses(
+    transaction: WriteTransaction, rows: SealedRows, keys: StoreKeys, anchor: FreshnessAnchor, limits: GuessLimits
+) -> None:
+    """Tie a deployment to a new counter, with nothing in hand: moving never gives a guesser an attempt."""
+    key = _binding_key(keys)
+    row = rows.get(transaction, Table.DEPLOYMENT, key)
+    if row is None:
+        raise StorageUnavailable("the database does not say what this deployment's guess limits hang on")
+    binding = canonical.encode({"anchor": anchor.anchor_id})
+    rows.replace(transaction, Table.DEPLOYMENT, key, expected_version=row.version, value=binding)
+    kept = _Kept(
+        value=anchor.read().value,
+        confirmed=True,
+        writer=bytes(_WRITER_BYTES),
+        state=exhausted(GuessState(), limits),
+    )
+    rows.insert(transaction, Table.GUESSES, _state_key(keys, anchor.anchor_id), kept.to_bytes())
 
 
 def bound_anchor(storage: RecordStore, rows: SealedRows, keys: StoreKeys) -> bytes | None:

@@ -37,6 +37,7 @@ class JoinEvent(StrEnum):
     CHARTER = "charter"
     RELEASE = "release"
     SHARES = "shares"
+    QUORUM = "quorum"
     ROTATION = "rotation"
 
 
