@@ -87,8 +87,10 @@ class Target:
         status, answer = self.post(path, body)
         if 400 <= status < 500:
             return f"status {status}: {answer[:120].decode(errors='replace')}"
+        if status == 503:
+            raise StoreUnreachable("the server is too busy to be attacked")
         if status >= 500:
-            raise Accepted(f"{worked}, and the server answered with status {status}")
+            raise Accepted(f"the server failed with status {status} instead of refusing")
         raise Accepted(worked)
 
     def channel(self) -> AttestedChannel:
