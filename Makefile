@@ -28,7 +28,8 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	touch $@
 
-bench-setup: setup .venv-bench/.ready ## peers of bench/ whose dependencies do not go together with ours
+bench-setup: setup .venv-bench/.ready ## peers of bench/; those whose dependencies do not go together with ours apart
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench-tls.txt
 
 .venv-bench/.ready: requirements/bench.txt
 	$(PYTHON) -m venv .venv-bench
@@ -45,6 +46,8 @@ lock: ## renew the hash-pinned lock files (needs uv)
 		--extra cli --extra postgres --extra telemetry pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		requirements/bench.in -o requirements/bench.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-deps --group bench -o requirements/bench-tls.txt
 
 clean:
 	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -48,10 +48,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Served:
-    """A process that serves: its URL, and how much CPU it has used."""
+    """A process that serves: its URL and port, and how much CPU it has used."""
 
-    def __init__(self, url: str, pid: int) -> None:
+    def __init__(self, url: str, port: int, pid: int) -> None:
         self.url = url
+        self.port = port
         self._stat = Path(f"/proc/{pid}/stat")
         self._status = Path(f"/proc/{pid}/status")
 
@@ -79,7 +80,7 @@ def served(kind: str, folder: Path, pem: Path) -> Iterator[Served]:
                 if knocking.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        yield Served(f"{'https' if kind == 'tls' else 'http'}://localhost:{port}", process.pid)
+        yield Served(f"{'https' if kind == 'tls' else 'http'}://localhost:{port}", port, process.pid)
     finally:
         process.terminate()
         process.wait()
