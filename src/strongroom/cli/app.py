@@ -25,6 +25,7 @@ from strongroom.cli import (
     login,
     measure,
     notice,
+    openapi,
     platform,
     policy,
     proof,
@@ -79,6 +80,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "rotate": rotate.rotate,
         "join": join.join,
         "platform": platform.platform,
+        "openapi": openapi.openapi,
     },
 }
 for panel, commands in _COMMANDS.items():
