@@ -381,13 +381,13 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
     critical = []
     others = {}
     for oid, is_critical, value in _extensions(data, fields[6:]):
-        if oid in extensions:
-            raise MalformedCollateral("an extension occurs twice", path=path)
         extensions[oid] = value
         if is_critical:
             critical.append(_dotted(oid))
         if not oid.startswith(_STANDARD):
             others[_dotted(oid)] = value
+    if len(extensions) != len(loaded.extensions):  # reading them raises for what is malformed, or there twice
+        raise MalformedCollateral("extensions that are read in two ways", path=path)
     ca, path_length = _basic_constraints(extensions.get(_BASIC_CONSTRAINTS))
     key_id = extensions.get(_SUBJECT_KEY_ID)
     return Certificate(
@@ -489,11 +489,11 @@ def _read_revocation_list(data: bytes, path: str) -> RevocationList:
     extensions: dict[bytes, bytes] = {}
     critical = []
     for oid, is_critical, value in _extensions(data, fields[3:], tag=_CRL_EXTENSIONS_TAG):
-        if oid in extensions:
-            raise MalformedCollateral("an extension occurs twice", path=path)
         extensions[oid] = value
         if is_critical:
             critical.append(_dotted(oid))
+    if len(extensions) != len(loaded.extensions):
+        raise MalformedCollateral("extensions that are read in two ways", path=path)
     number = extensions.get(_CRL_NUMBER)
     authority = extensions.get(_AUTHORITY_KEY_ID)
     return RevocationList(
