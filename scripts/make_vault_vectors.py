@@ -24,7 +24,7 @@ from strongroom.records.item import CustomField, Item, ItemType, PastValue, Uri,
 from strongroom.records.keys import AccountRootKey
 from strongroom.records.sealed_record import RecordPlace, Suite, padded_length
 from strongroom.sync.merge import merge
-from strongroom.vaultlog.chain import ChainState, authorise_device, chain_leaf, extend, remove_device
+from strongroom.vaultlog.chain import ChainState, authorise_device, chain_leaf, extend, remove_device, renew_keys
 from strongroom.vaultlog.entry import Entry, RecordWritten, SignedEntry, Step
 from strongroom.vaultlog.head import SignedHead, head_code, sign_head
 from strongroom.vaultlog.proof import ProofKind, make_proof, verify_proof
@@ -199,6 +199,7 @@ def vault_log() -> object:
     approval = Step(entry=authorise_device(DEVICE, second.public, states[2], epoch=1), sealed=b"")
     approved = extend(states[2], [approval])
     removal = Step(entry=remove_device(second, DEVICE.public, approved, epoch=1), sealed=b"")
+    renewal = renew_keys(second, ROOT.signing_key(epoch=2).public, extend(approved, [removal]))
     return {
         "vault": VAULT.hex(),
         "account_seed": ACCOUNT.seed.hex(),
@@ -211,6 +212,7 @@ def vault_log() -> object:
             "second_device_seed": second.seed.hex(),
             "approval": approval.to_bytes()[0].hex(),
             "removal": removal.to_bytes()[0].hex(),
+            "renewal": renewal.to_bytes().hex(),
             "state": extend(approved, [removal]).to_bytes().hex(),
         },
         "steps": [

@@ -19,6 +19,8 @@ __all__ = ["DirectStore"]
 _CALLS = frozenset(
     {
         "register_start",
+        "read_account",
+        "renew_keys",
         "register_finish",
         "login_start",
         "login_finish",

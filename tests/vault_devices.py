@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 from strongroom.base.errors import HeadMoved
 from strongroom.crypto.signatures import SigningKey
 from strongroom.records.item import Item, ItemType
-from strongroom.records.keys import FIRST_EPOCH, AccountRootKey
+from strongroom.records.keyring import Keyring
+from strongroom.records.keys import AccountRootKey
 from strongroom.sync import effects
 from strongroom.sync.engine import SyncEngine
 from strongroom.sync.model import RecordState, SyncState
@@ -55,7 +56,8 @@ class Device:
 
     def __init__(self, name: str, *, may_admit: bool = True) -> None:
         self.key = SigningKey.from_seed(name.encode().ljust(32, b"."))
-        self.account_key = ACCOUNT if may_admit else None
+        self.may_admit = may_admit
+        self.keyring = Keyring((ROOT,))
         state = SyncState.empty(deployment=DEPLOYMENT, vault=VAULT, account_key=ACCOUNT.public)
         self.disk: dict[tuple[str, bytes], bytes] = {("meta", b"sync"): state.to_bytes()}
         self.engine: SyncEngine | None = None
@@ -104,11 +106,10 @@ class Device:
             state=self.state,
             dirty=[record for record in self.records.values() if record.dirty],
             device_key=self.key,
-            vault_key=lambda epoch: ROOT.vault_key(VAULT, epoch=epoch),
+            keyring=self.keyring,
+            may_admit=self.may_admit,
             version_of=self.version_of,
-            epoch=FIRST_EPOCH,
             at_ms=self.at_ms,
-            account_key=self.account_key,
         )
         try:
             return self._drive(self.engine, store, crash_after, lose_acknowledgement, while_appending)

@@ -31,7 +31,6 @@ from strongroom.client.profile import ProfileState, load_profile
 from strongroom.client.vault import LocalVault
 from strongroom.formats import store_api as api
 from strongroom.records.item import Item
-from strongroom.records.keys import FIRST_EPOCH
 from strongroom.sync import effects
 from strongroom.sync.engine import SyncEngine
 from strongroom.sync.model import SyncState
@@ -53,7 +52,8 @@ def chance() -> random.Random:
 
 def read_from_zero(device: Device, store: StoreApi) -> tuple[dict[bytes, Item], Head]:
     """Read the whole log as somebody who knows nothing of it yet: every entry, signature, seal and head is checked."""
-    profile, account_key = device.profile, device.root_key.signing_key()
+    profile, account_key = device.profile, device.keyring.signing_key(1)
+    versions: dict[bytes, int] = {}
     prove_device(store, device)
     engine = SyncEngine(
         peer=store.peer(),
@@ -62,10 +62,10 @@ def read_from_zero(device: Device, store: StoreApi) -> tuple[dict[bytes, Item], 
         ),
         dirty=(),
         device_key=device.device_key,
-        vault_key=lambda epoch: device.root_key.vault_key(profile.vault_id, epoch=epoch),
-        version_of=lambda record: 0,
-        epoch=FIRST_EPOCH,
-        at_ms=int(time.time() * 1000),
+        keyring=device.keyring,
+        may_admit=False,
+        version_of=lambda record: versions.get(record, 0),
+        at_ms=0,
     )
     found: dict[bytes, Item] = {}
     head: Head | None = None
@@ -75,6 +75,7 @@ def read_from_zero(device: Device, store: StoreApi) -> tuple[dict[bytes, Item], 
             match effect:
                 case effects.Apply():
                     found.update((record.record, record.current) for record in effect.records)
+                    versions.update((record.record, record.base_version) for record in effect.records)
                     head = effect.state.view.last_head
                 case effects.Fetch():
                     page = store.fetch(api.FetchPage(after=effect.after_length, limit=1024, view=b""))

@@ -7,13 +7,20 @@ lost with a crash. Begun again, registering finds out whether the account was ma
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from strongroom.base.errors import Malformed, Misconfigured, NotAuthorised, RecordTampered, StoreUnreachable
+from strongroom.base.errors import (
+    Malformed,
+    Misconfigured,
+    NotAuthorised,
+    RecordTampered,
+    SecondFactorNeeded,
+    StoreUnreachable,
+)
 from strongroom.client.api import AccountExists
 from strongroom.client.device import NewDevice, create_device, discard_device, unlocked_device
 from strongroom.client.profile import ProfileState, Trust, load_profile, profile_exists, save_profile
@@ -21,8 +28,9 @@ from strongroom.crypto import opaque
 from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile
 from strongroom.formats import store_api as api
 from strongroom.records.account_secret import AccountSecret
-from strongroom.records.keys import FIRST_EPOCH, AccountRootKey
-from strongroom.records.wrapping import unwrap_root_key, wrap_root_key
+from strongroom.records.keyring import Keyring
+from strongroom.records.keys import FIRST_EPOCH
+from strongroom.records.wrapping import unwrap_keyring, wrap_keyring
 from strongroom.vaultlog.chain import ChainState, authorise_device
 
 if TYPE_CHECKING:
@@ -33,7 +41,18 @@ if TYPE_CHECKING:
     from strongroom.client.device import Device
     from strongroom.crypto.signatures import SigningKey
 
-__all__ = ["Credentials", "LoggedIn", "joined", "joined_with", "log_in", "mark_ready", "prove_device", "registered"]
+__all__ = [
+    "Credentials",
+    "LoggedIn",
+    "joined",
+    "joined_with",
+    "log_in",
+    "log_in_as_device",
+    "mark_ready",
+    "opened_keyring",
+    "prove_device",
+    "registered",
+]
 
 _ATTEMPTS: Final = 3
 
@@ -118,17 +137,7 @@ def joined_with(
 ) -> Iterator[Device]:
     """Set this device up after a login; ``device_key`` is one that was approved already, else a new one is made."""
     view = login.view
-    root_key = unwrap_root_key(
-        view.wrapped_root_key,
-        export_key=login.export_key,
-        account_secret=account_secret,
-        account=view.account_id,
-        generation=FIRST_EPOCH,
-    )
-    if root_key.signing_key().public != view.account_key:
-        raise RecordTampered("the store shows another account key than the account's own")
-    if root_key.first_vault() != view.vault_id:
-        raise RecordTampered("the store shows another vault than the account's own")
+    keyring = opened_keyring(login, account_secret)
     if profile_exists(home):
         profile = load_profile(home)
         if profile.state is not ProfileState.JOINING or profile.account_id != view.account_id:
@@ -140,7 +149,7 @@ def joined_with(
         username=credentials.username,
         account_id=view.account_id,
         vault_id=view.vault_id,
-        root_key=root_key,
+        keyring=keyring,
         account_secret=account_secret,
         trust=trust,
         state=ProfileState.JOINING,
@@ -150,6 +159,26 @@ def joined_with(
         home, new, password=credentials.password, cost=credentials.cost, device_key=device_key
     ) as device:
         yield device
+
+
+def opened_keyring(login: LoggedIn, account_secret: AccountSecret) -> Keyring:
+    """Open the account's root keys after a login, and hold what the store says of the account against them.
+
+    ``NotAuthorised`` for a wrong account secret, ``RecordTampered`` for another account key or another vault.
+    """
+    view = login.view
+    keyring = unwrap_keyring(
+        view.wrapped_root_key,
+        export_key=login.export_key,
+        account_secret=account_secret,
+        account=view.account_id,
+        generation=view.generation,
+    )
+    if keyring.signing_key().public != view.account_key:
+        raise RecordTampered("the store shows another account key than the account's own")
+    if keyring.first.first_vault() != view.vault_id:
+        raise RecordTampered("the store shows another vault than the account's own")
+    return keyring
 
 
 def prove_device(store: StoreApi, device: Device) -> bytes:
@@ -192,12 +221,12 @@ def _pending(home: Path, credentials: Credentials, trust: Trust) -> Iterator[Dev
         with unlocked_device(home, credentials.password, accepted=(credentials.cost,)) as device:
             yield device
         return
-    root_key = AccountRootKey.generate()
+    keyring = Keyring.generate()
     new = NewDevice(
         username=credentials.username,
         account_id=os.urandom(16),
-        vault_id=root_key.first_vault(),
-        root_key=root_key,
+        vault_id=keyring.first.first_vault(),
+        keyring=keyring,
         account_secret=AccountSecret.generate(),
         trust=trust,
         state=ProfileState.REGISTERING,
@@ -209,7 +238,7 @@ def _pending(home: Path, credentials: Credentials, trust: Trust) -> Iterator[Dev
 
 def _register(store: StoreApi, device: Device, credentials: Credentials) -> None:
     profile = device.profile
-    account_key = device.root_key.signing_key()
+    account_key = device.keyring.signing_key()
     genesis = ChainState.genesis(vault=profile.vault_id, account_key=account_key.public)
     first = authorise_device(account_key, device.device_key.public, genesis, epoch=FIRST_EPOCH)
 
@@ -219,12 +248,11 @@ def _register(store: StoreApi, device: Device, credentials: Credentials) -> None
         record, export_key = opaque.client.finish_registration(
             state, started.response, stretching=opaque.argon2id(credentials.cost)
         )
-        wrapped = wrap_root_key(
-            device.root_key,
+        wrapped = wrap_keyring(
+            device.keyring,
             export_key=export_key,
             account_secret=device.account_secret,
             account=profile.account_id,
-            generation=FIRST_EPOCH,
         )
         store.register_finish(
             api.RegisterFinish(
@@ -253,17 +281,37 @@ def log_in(store: StoreApi, credentials: Credentials) -> LoggedIn:
     """Prove the password; ``NotAuthorised`` for a wrong one and for an unknown account."""
 
     def attempt(_session: bytes) -> LoggedIn:
-        state, ke1 = opaque.client.start_login(credentials.password)
-        started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
-        try:
-            ke3, _, export_key = opaque.client.finish_login(
-                state, started.ke2, stretching=opaque.argon2id(credentials.cost)
-            )
-        except opaque.WrongPassword:
-            raise NotAuthorised("unknown account or wrong password") from None
-        return LoggedIn(view=store.login_finish(api.LoginFinish(ke3=ke3)), export_key=export_key)
+        ke3, export_key = _prove_password(store, credentials)
+        return LoggedIn(view=store.login_finish(ke3), export_key=export_key)
 
     return _in_one_session(store, attempt)
+
+
+def log_in_as_device(store: StoreApi, device: Device) -> LoggedIn:
+    """Prove the password for OPAQUE's export key, then the device; no second factor is asked of a proven device."""
+    credentials = Credentials(username=device.profile.username, password=device.password, cost=device.cost)
+
+    def attempt(_session: bytes) -> bytes:
+        ke3, export_key = _prove_password(store, credentials)
+        with suppress(SecondFactorNeeded):
+            store.login_finish(ke3)
+        return export_key
+
+    export_key = _in_one_session(store, attempt)
+    prove_device(store, device)
+    return LoggedIn(view=store.read_account(api.ReadAccount()), export_key=export_key)
+
+
+def _prove_password(store: StoreApi, credentials: Credentials) -> tuple[api.LoginFinish, bytes]:
+    state, ke1 = opaque.client.start_login(credentials.password)
+    started = store.login_start(api.LoginStart(username=credentials.username, ke1=ke1))
+    try:
+        ke3, _, export_key = opaque.client.finish_login(
+            state, started.ke2, stretching=opaque.argon2id(credentials.cost)
+        )
+    except opaque.WrongPassword:
+        raise NotAuthorised("unknown account or wrong password") from None
+    return api.LoginFinish(ke3=ke3), export_key
 
 
 def _in_one_session(store: StoreApi, attempt: Callable[[bytes], T]) -> T:

@@ -15,7 +15,7 @@ from strongroom.client.profile import Profile, ProfileState, Trust, load_profile
 from strongroom.crypto.signatures import SigningKey
 from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile
 from strongroom.records.account_secret import AccountSecret
-from strongroom.records.keys import AccountRootKey
+from strongroom.records.keyring import Keyring
 from strongroom.records.wrapping import DEVICE_SECRET_BYTES, new_device_secret, unwrap_locally, wrap_locally
 from strongroom.storage.files import make_private_directory, read_private_file, write_private_file
 from strongroom.storage.local_encrypted import create_local_store, open_local_store
@@ -26,25 +26,45 @@ if TYPE_CHECKING:
 
     from strongroom.client.ports import LocalStore
 
-__all__ = ["Device", "create_device", "discard_device", "unlocked_device"]
+__all__ = [
+    "Device",
+    "begin_renewal",
+    "create_device",
+    "discard_device",
+    "keep_keyring",
+    "renewal_begun",
+    "unlocked_device",
+]
 
 _SECRET_FILE: Final = "device.secret"  # noqa: S105 - the name of a file
 _DATABASE: Final = "vault.db"
 _SECRETS: Final = "secret"
 _DEVICE_SEED: Final = b"device seed"
 _ACCOUNT_SECRET: Final = b"account secret"
+_KEYRING: Final = b"keyring"
+_RENEWAL: Final = b"keyring being renewed"
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Device:
-    """An unlocked device. No representation."""
+    """An unlocked device. No representation.
+
+    ``password`` opened it, and gets it the account's new keys when another device renewed them; ``cost`` is that of
+    stretching it.
+    """
 
     home: Path
     profile: Profile
-    root_key: AccountRootKey
+    password: bytes
+    cost: StretchProfile
     device_key: SigningKey
     account_secret: AccountSecret
     store: LocalStore
+
+    @property
+    def keyring(self) -> Keyring:
+        """The account's root keys as this device has them now."""
+        return Keyring.from_secret(_kept(self.store, _KEYRING))
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -54,7 +74,7 @@ class NewDevice:
     username: str
     account_id: bytes
     vault_id: bytes
-    root_key: AccountRootKey
+    keyring: Keyring
     account_secret: AccountSecret
     trust: Trust
     state: ProfileState
@@ -79,11 +99,12 @@ def create_device(
     make_private_directory(home)
     _remove_leftovers(home)
     write_private_file(home / _SECRET_FILE, secret)
-    store = create_local_store(home / _DATABASE, new.root_key.local_store_key(device_key.public))
+    store = create_local_store(home / _DATABASE, new.keyring.first.local_store_key(device_key.public))
     try:
         with store.transaction():
             store.put(_SECRETS, _DEVICE_SEED, device_key.seed)
             store.put(_SECRETS, _ACCOUNT_SECRET, new.account_secret.value)
+            store.put(_SECRETS, _KEYRING, new.keyring.secret)
         profile = Profile(
             state=new.state,
             username=new.username,
@@ -91,7 +112,7 @@ def create_device(
             vault_id=new.vault_id,
             device_key=device_key.public,
             wrapped_root_key=wrap_locally(
-                new.root_key, password=password, device_secret=secret, account=new.account_id, cost=cost
+                new.keyring.first, password=password, device_secret=secret, account=new.account_id, cost=cost
             ),
             trust=new.trust,
             device_name=new.name,
@@ -100,7 +121,8 @@ def create_device(
         yield Device(
             home=home,
             profile=profile,
-            root_key=new.root_key,
+            password=password,
+            cost=cost,
             device_key=device_key,
             account_secret=new.account_secret,
             store=store,
@@ -137,13 +159,33 @@ def unlocked_device(
         yield Device(
             home=home,
             profile=profile,
-            root_key=root_key,
+            password=password,
+            cost=accepted[0],
             device_key=SigningKey.from_seed(_kept(store, _DEVICE_SEED)),
             account_secret=AccountSecret(_kept(store, _ACCOUNT_SECRET)),
             store=store,
         )
     finally:
         store.close()
+
+
+def keep_keyring(device: Device, keyring: Keyring) -> None:
+    """Write the account's new keys down; durable when this returns."""
+    with device.store.transaction():
+        device.store.put(_SECRETS, _KEYRING, keyring.secret)
+        device.store.delete(_SECRETS, _RENEWAL)
+
+
+def begin_renewal(device: Device, keyring: Keyring) -> None:
+    """Write down the keys that this device is about to renew the account's with, before the store hears of them."""
+    with device.store.transaction():
+        device.store.put(_SECRETS, _RENEWAL, keyring.secret)
+
+
+def renewal_begun(device: Device) -> Keyring | None:
+    """Give the keys of a renewal that this device began and has not heard the end of."""
+    secret = device.store.get(_SECRETS, _RENEWAL)
+    return None if secret is None else Keyring.from_secret(secret)
 
 
 def discard_device(home: Path) -> None:

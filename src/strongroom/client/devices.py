@@ -13,14 +13,11 @@ from strongroom.base.errors import HeadMoved, Misconfigured, NotAuthorised
 from strongroom.client.account import prove_device
 from strongroom.client.approval import current_chain
 from strongroom.client.driver import sync_device
+from strongroom.client.renewal import remove_and_renew
 from strongroom.formats import device_api
-from strongroom.formats import store_api as api
-from strongroom.records.keys import FIRST_EPOCH
-from strongroom.vaultlog.chain import ChainState, extend, remove_device
-from strongroom.vaultlog.entry import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from strongroom.client.api import StoreApi
     from strongroom.client.device import Device
@@ -92,17 +89,10 @@ def find_device(devices: Sequence[KnownDevice], wanted: str) -> KnownDevice:
     raise Misconfigured("no device matches", hint="`strongroom devices` lists them")
 
 
-def revoke_device(
-    store: StoreApi,
-    device: Device,
-    device_key: bytes,
-    *,
-    further: Callable[[ChainState], Sequence[Step]] = lambda _: (),
-) -> None:
-    """Remove a device from the vault. The store answers none of its requests once this has returned.
+def revoke_device(store: StoreApi, device: Device, device_key: bytes) -> None:
+    """Remove a device from the vault, and renew the account's keys, which it knows.
 
-    ``further`` gives steps to be appended with the removal, all or none: it gets the state after the removal, and is
-    where new keys for the vault belong, since the removed device knows the old ones.
+    The store answers none of its requests once this has returned, and what is written from then on it cannot read.
     """
     if device_key == device.device_key.public:
         raise Misconfigured("this is the device you are using", hint="revoke it from another one")
@@ -114,13 +104,8 @@ def revoke_device(
             return
         if device_key not in chain.members:
             raise NotAuthorised("no such device belongs to the vault")
-        removal = Step(entry=remove_device(device.device_key, device_key, chain, epoch=FIRST_EPOCH), sealed=b"")
-        steps = [removal, *further(extend(chain, [removal]))]
-        pairs = [api.EntryPair(entry=entry, sealed=sealed) for entry, sealed in (step.to_bytes() for step in steps)]
         try:
-            store.append(
-                api.Append(expected_length=chain.length, expected_chain=chain.chain_hash, entries=pairs),
-            )
+            remove_and_renew(store, device, device_key, chain)
         except HeadMoved:
             continue
         sync_device(device, store)

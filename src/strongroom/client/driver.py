@@ -19,10 +19,11 @@ from strongroom.base.errors import (
     Unavailable,
 )
 from strongroom.client.account import mark_ready, prove_device
+from strongroom.client.device import keep_keyring
 from strongroom.client.profile import ProfileState
+from strongroom.client.renewal import renewed_keyring
 from strongroom.client.vault import LocalVault
 from strongroom.formats import store_api as api
-from strongroom.records.keys import FIRST_EPOCH
 from strongroom.sync import effects
 from strongroom.sync.engine import SyncEngine
 from strongroom.sync.model import SyncState
@@ -94,6 +95,8 @@ class _Driver:
                         self._vault.apply(effect)
                     case effects.Fetch():
                         event = self._fetch(effect)
+                    case effects.RenewKeys():
+                        event = self._get_keys(effect)
                     case effects.Prove():
                         event = self._ask_proofs(effect)
                     case effects.Publish():
@@ -112,9 +115,11 @@ class _Driver:
     def _engine(self) -> SyncEngine:
         device, profile = self._device, self._device.profile
         peer = self._store.peer()
-        account_key = device.root_key.signing_key()
+        first_key = device.keyring.signing_key(1).public
         state = self._vault.sync_state() or SyncState.empty(
-            deployment=profile.trust.deployment, vault=profile.vault_id, account_key=account_key.public
+            deployment=profile.trust.deployment,
+            vault=profile.vault_id,
+            account_key=first_key,
         )
         if profile.vault_id != state.view.chain.vault:
             # nothing authenticates the profile, and a record sealed for another vault would open for nobody
@@ -124,11 +129,9 @@ class _Driver:
             state=state,
             dirty=self._vault.pending(),
             device_key=device.device_key,
-            vault_key=lambda epoch: device.root_key.vault_key(profile.vault_id, epoch=epoch),
+            keyring=device.keyring,
             version_of=self._vault.version_of,
-            epoch=FIRST_EPOCH,
             at_ms=int(self._clock.now().timestamp() * 1000),
-            account_key=account_key,
         )
 
     def _fetch(self, effect: effects.Fetch) -> effects.Event:
@@ -142,6 +145,13 @@ class _Driver:
             steps=tuple((pair.entry, pair.sealed) for pair in page.entries),
             views=tuple(page.views),
         )
+
+    def _get_keys(self, effect: effects.RenewKeys) -> effects.Event:
+        keyring = renewed_keyring(
+            self._store, self._device, generation=effect.generation, account_key=effect.account_key
+        )
+        keep_keyring(self._device, keyring)
+        return effects.KeysFetched(keyring=keyring)
 
     def _ask_proofs(self, effect: effects.Prove) -> effects.Event:
         paths: dict[int, tuple[bytes, ...]] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import ForkDetected, Misconfigured
 from strongroom.client.account import prove_device
+from strongroom.client.renewal import restore_copy
 from strongroom.client.vault import LocalVault
 from strongroom.crypto.merkle import MerkleTree, consistency_path
 from strongroom.formats import store_api as api
@@ -67,6 +68,7 @@ def hand_back(device: Device, store: StoreApi) -> Repaired:
             proof=_fork_proof(state, log, shown),
         )
     _send(store, state, log, before)
+    restore_copy(store, device, state.view.chain)
     return Repaired(entries=whole - before, before=before, after=whole)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from strongroom.formats.store_api import Body, Id16, Small
+from strongroom.formats.store_api import Body, Id16, Small, Wrapped
 
 __all__ = [
     "MAX_FACTORS",
@@ -156,7 +156,7 @@ class PasswordFinish(Body, frozen=True):
     """``POST /v1/account/password/finish``: the new record, and the root key wrapped under the new password."""
 
     record: Small
-    wrapped_root_key: Small
+    wrapped_root_key: Wrapped
 
 
 class PasswordChanged(Body, frozen=True):

@@ -38,9 +38,11 @@ __all__ = [
     "Page",
     "ProveHistory",
     "PublishView",
+    "ReadAccount",
     "RegisterFinish",
     "RegisterStart",
     "RegisterStarted",
+    "RenewKeys",
     "ViewKept",
     "decode",
     "device_proof",
@@ -65,6 +67,7 @@ Username = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Id16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Key32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Wrapped = Annotated[bytes, msgspec.Meta(max_length=64 * 1024)]
 Small = Annotated[bytes, msgspec.Meta(max_length=2048)]
 EntryBytes = Annotated[bytes, msgspec.Meta(max_length=1024)]
 SealedBytes = Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED_BYTES)]
@@ -116,6 +119,25 @@ class RegisterFinish(Body, frozen=True):
     first: EntryPair
 
 
+class ReadAccount(Body, frozen=True):
+    """``POST /v1/accounts/view``: the account as it is now, for a device of it; answered by ``AccountView``."""
+
+
+class RenewKeys(Body, frozen=True):
+    """``POST /v1/accounts/renew-keys``: the root keys with a new generation, and the entries that begin it.
+
+    ``entries`` go on exactly the named head; one of them renews the keys and names ``account_key``. There are none when
+    the log renews them already and only the account's copy was lost.
+    """
+
+    generation: Annotated[int, msgspec.Meta(ge=2, le=1001)]
+    wrapped_root_key: Wrapped
+    account_key: Key32
+    expected_length: Length
+    expected_chain: Key32
+    entries: Annotated[list[EntryPair], msgspec.Meta(max_length=MAX_ENTRIES_PER_APPEND)]
+
+
 class LoginStart(Body, frozen=True):
     """``POST /v1/sessions/login/start``: OPAQUE KE1."""
 
@@ -136,12 +158,16 @@ class LoginFinish(Body, frozen=True):
 
 
 class AccountView(Body, frozen=True):
-    """What an account's owner gets to see after a login or a registration."""
+    """What an account's owner gets to see after a login or a registration.
+
+    ``generation`` is that of the newest of the wrapped root keys, whose account key ``account_key`` is.
+    """
 
     account_id: Id16
     account_key: Key32
-    wrapped_root_key: Small
+    wrapped_root_key: Wrapped
     vault_id: Id16
+    generation: Length = 1
 
 
 class DeviceSession(Body, frozen=True):

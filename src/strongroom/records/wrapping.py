@@ -15,6 +15,7 @@ from strongroom.base.fields import Fields
 from strongroom.crypto.aead import OVERHEAD_BYTES, OpenFailed, open_sealed, seal
 from strongroom.crypto.kdf import KEY_BYTES, derive
 from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile, profile, stretch
+from strongroom.records.keyring import MAX_GENERATIONS, Keyring
 from strongroom.records.keys import AccountRootKey
 
 if TYPE_CHECKING:
@@ -26,53 +27,54 @@ __all__ = [
     "DEVICE_SECRET_BYTES",
     "EXPORT_KEY_BYTES",
     "new_device_secret",
+    "unwrap_keyring",
     "unwrap_locally",
-    "unwrap_root_key",
+    "wrap_keyring",
     "wrap_locally",
-    "wrap_root_key",
 ]
 
 EXPORT_KEY_BYTES: Final = 64  # Nh of OPAQUE with SHA-512 (RFC 9807 section 7)
 DEVICE_SECRET_BYTES: Final = 32
 _SALT_BYTES: Final = 16  # RFC 9106 section 3.1
 _MAX_WRAPPED_BYTES: Final = 512
+_MAX_KEYRING_BYTES: Final = MAX_GENERATIONS * KEY_BYTES + 512
 _SEALED_BYTES: Final = KEY_BYTES + OVERHEAD_BYTES
 _ROOT_FORMAT: Final = "strongroom wrapped root key"
 _LOCAL_FORMAT: Final = "strongroom local root key"
 _VERSION: Final = 1
 
 
-def wrap_root_key(
-    root: AccountRootKey, *, export_key: bytes, account_secret: AccountSecret, account: bytes, generation: int
-) -> bytes:
-    """Wrap the root key for the store to keep.
+def wrap_keyring(keyring: Keyring, *, export_key: bytes, account_secret: AccountSecret, account: bytes) -> bytes:
+    """Wrap the root keys for the store to keep.
 
-    ``account`` is the account's identifier and ``generation`` counts its root keys; both are bound to the result, so
-    the store cannot hand out another account's or an older key.
+    ``account`` is the account's identifier; it and the newest generation are bound to the result, so the store cannot
+    hand out another account's or older keys.
     """
-    header = _root_header(account, generation)
-    sealed = seal(_root_wrapping_key(export_key, account_secret), root.secret, canonical.encode(header))
+    header = _root_header(account, keyring.generation)
+    sealed = seal(_root_wrapping_key(export_key, account_secret), keyring.secret, canonical.encode(header))
     return canonical.encode({"format": _ROOT_FORMAT, "version": _VERSION, "sealed": sealed})
 
 
-def unwrap_root_key(
+def unwrap_keyring(
     wrapped: bytes, *, export_key: bytes, account_secret: AccountSecret, account: bytes, generation: int
-) -> AccountRootKey:
+) -> Keyring:
     """Unwrap what the store kept; ``Malformed``, or ``NotAuthorised`` when a secret, account or generation differs."""
-    fields = Fields.decode(wrapped, path="wrapped root key", error=Malformed, max_bytes=_MAX_WRAPPED_BYTES)
+    fields = Fields.decode(wrapped, path="wrapped root key", error=Malformed, max_bytes=_MAX_KEYRING_BYTES)
     fields.exactly("format", _ROOT_FORMAT)
     fields.exactly("version", _VERSION)
-    sealed = fields.byte_string("sealed", length=_SEALED_BYTES)
+    sealed = fields.byte_string("sealed")
     fields.done()
     header = _root_header(account, generation)
     try:
-        key = open_sealed(_root_wrapping_key(export_key, account_secret), sealed, canonical.encode(header))
+        keys = open_sealed(_root_wrapping_key(export_key, account_secret), sealed, canonical.encode(header))
     except OpenFailed:
         raise NotAuthorised(
             "this account secret does not open the account's root key",
             hint="Use the account secret of this account's recovery kit.",
         ) from None
-    return AccountRootKey(key)
+    if len(keys) != generation * KEY_BYTES:
+        raise Malformed("the root keys are not as many as their generation", path="wrapped root key")
+    return Keyring.from_secret(keys)
 
 
 def new_device_secret() -> bytes:

@@ -365,6 +365,7 @@ def view_of(account: Account) -> AccountView:
         account_key=account.account_key,
         wrapped_root_key=account.wrapped_root_key,
         vault_id=account.vault_id,
+        generation=account.generation,
     )
 
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Account", "AccountExists", "Accounts", "PendingLogin", "PendingRegistration"]
 
-_MAX_ROW_BYTES: Final = 8192
+_MAX_WRAPPED_BYTES: Final = 64 * 1024
+_MAX_ROW_BYTES: Final = _MAX_WRAPPED_BYTES + 8192
 _ID_BYTES: Final = 16
 
 
@@ -39,12 +40,16 @@ class AccountExists(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What the store keeps of an account. ``wrapped_root_key`` opens only with the password and the account secret."""
+    """What the store keeps of an account. ``wrapped_root_key`` opens only with the password and the account secret.
+
+    ``generation`` is that of the newest of the keys in it, from which ``account_key`` comes.
+    """
 
     account_id: bytes
     account_key: bytes
     wrapped_root_key: bytes
     vault_id: bytes
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -129,6 +134,27 @@ class Accounts:
         row = self._by_id_row(transaction, account_id)
         if row is not None:
             transaction.delete(Table.ACCOUNTS, self._by_id(account_id), expected_version=row.version)
+
+    def renew(
+        self,
+        transaction: WriteTransaction,
+        account_id: bytes,
+        *,
+        generation: int,
+        wrapped_root_key: bytes,
+        account_key: bytes,
+    ) -> None:
+        """Keep the root keys with a new generation; ``Conflict`` unless it is a newer one."""
+        name, version, credential, account = self._located(transaction, account_id)
+        if generation <= account.generation:
+            raise Conflict(f"the account's keys are of generation {account.generation}")
+        renewed = replace(account, generation=generation, wrapped_root_key=wrapped_root_key, account_key=account_key)
+        value = _encode(credential, renewed)
+        self._rows.replace(transaction, Table.ACCOUNTS, name, expected_version=version, value=value)
+
+    def of(self, transaction: ReadTransaction, account_id: bytes) -> Account:
+        """Give an account by its id; ``NotAuthorised`` when there is none any more."""
+        return self._located(transaction, account_id)[3]
 
     def guess_name(self, username: str) -> bytes:
         """Give the 16 bytes under which attempts at a name are counted, whether anybody has it or not."""
@@ -219,6 +245,7 @@ def _encode(credential: _Credential, account: Account) -> bytes:
             "account_key": account.account_key,
             "wrapped_root_key": account.wrapped_root_key,
             "vault_id": account.vault_id,
+            "generation": account.generation,
         }
     )
 
@@ -232,8 +259,9 @@ def _decode(value: bytes) -> tuple[_Credential, Account]:
         account = Account(
             account_id=fields.byte_string("account_id", length=16),
             account_key=fields.byte_string("account_key", length=32),
-            wrapped_root_key=fields.byte_string("wrapped_root_key", at_most=2048),
+            wrapped_root_key=fields.byte_string("wrapped_root_key", at_most=_MAX_WRAPPED_BYTES),
             vault_id=fields.byte_string("vault_id", length=16),
+            generation=fields.number("generation"),
         )
         fields.done()
     except Malformed as cause:

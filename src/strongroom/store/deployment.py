@@ -34,6 +34,7 @@ from strongroom.store.transactions import transact
 from strongroom.verifier.release import ReleaseState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from strongroom.formats.distrust_notice import DistrustNotice, SignedDistrustNotice
@@ -56,6 +57,7 @@ class Branch:
     keys: StoreKeys
     rows: SealedRows
     epoch: int
+    signed_heads: Callable[[bytes], bool]
 
 
 class Deployment:
@@ -173,7 +175,17 @@ class Deployment:
     def branch(self, tenant: TenantSecret) -> Branch:
         """Give a tenant's branch. What is sealed in one branch opens in no other."""
         rows = SealedRows(BranchSealing(self._roots, tenant))
-        return Branch(tenant=tenant.tenant, keys=self._roots.keys(tenant), rows=rows, epoch=self.epoch)
+        return Branch(
+            tenant=tenant.tenant,
+            keys=self._roots.keys(tenant),
+            rows=rows,
+            epoch=self.epoch,
+            signed_heads=self.signed_heads,
+        )
+
+    def signed_heads(self, head_key: bytes) -> bool:
+        """Tell whether a public head key is, or in an earlier epoch was, this deployment's."""
+        return self._roots.signed_heads(head_key)
 
     @property
     def root(self) -> Root:

@@ -68,6 +68,10 @@ class RootKeys:
         key = self._keys.get(epoch)
         return None if key is None else Root(key=key, epoch=epoch)
 
+    def signed_heads(self, head_key: bytes) -> bool:
+        """Tell whether a public head key (32 bytes) is, or in an earlier epoch was, this deployment's."""
+        return any(StoreKeys.derive(root.key, root.epoch).head.public == head_key for root in self.all)
+
     def keys(self, tenant: TenantSecret | None = None) -> StoreKeys:
         """Derive a branch's keys: of identifiers and OPAQUE in the first epoch.
 

@@ -185,6 +185,23 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord, VaultBehind),
     ),
     route(
+        "/v1/accounts/view",
+        StoreService.read_account,
+        api.ReadAccount,
+        api.AccountView,
+        "Give a device its account as it is now",
+        grade=Grade.DEVICE,
+    ),
+    route(
+        "/v1/accounts/renew-keys",
+        StoreService.renew_keys,
+        api.RenewKeys,
+        api.Appended,
+        "Keep the account's keys with a new generation and append the entries that begin it",
+        grade=Grade.DEVICE,
+        errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord, VaultBehind),
+    ),
+    route(
         "/v1/vault/prove",
         StoreService.prove_history,
         api.ProveHistory,

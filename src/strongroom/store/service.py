@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from strongroom.base.errors import NotAuthorised, SecondFactorNeeded
 from strongroom.formats import store_api as api
 from strongroom.store.account_index import AccountIndex, IndexedAccount
-from strongroom.store.account_operations import AccountOperations, Parts
+from strongroom.store.account_operations import AccountOperations, Parts, view_of
 from strongroom.store.accounts import Account, Accounts
 from strongroom.store.audit import AuditLog
 from strongroom.store.device_operations import DeviceOperations
@@ -17,7 +17,7 @@ from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.quotas import Unlimited, require_below
 from strongroom.store.sessions import DeviceIdentity
 from strongroom.store.transactions import transact
-from strongroom.store.vaults import Vaults, size_of
+from strongroom.store.vaults import Renewal, Vaults, size_of
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
@@ -58,7 +58,9 @@ class StoreService:
         if branch.tenant != DEFAULT_TENANT and names is None:
             raise ValueError("vaults of another tenant than the default one need names of their own")
         own_names = None if branch.tenant == DEFAULT_TENANT else names
-        self._vaults = Vaults(branch.rows, branch.keys, epoch=branch.epoch, names=own_names)
+        self._vaults = Vaults(
+            branch.rows, branch.keys, epoch=branch.epoch, signed_heads=branch.signed_heads, names=own_names
+        )
         devices = Devices(branch.rows, branch.keys)
         self.devices = DeviceOperations(storage, devices, self._vaults, clock)
         self._audit = AuditLog(branch.rows, branch.keys)
@@ -187,6 +189,38 @@ class StoreService:
                 transaction, identity.vault_id, after=body.after, limit=body.limit, time_ms=self._time_ms()
             )
         return api.Page(head=page.head, entries=page.entries, views=page.views)
+
+    def read_account(self, session: ChannelSession, _body: api.ReadAccount) -> api.AccountView:
+        """Give a device its account as it is now. The wrapped keys open with the password all the same."""
+        identity = session.require()
+        with self._storage.read() as transaction:
+            return view_of(self._accounts.of(transaction, identity.account_id))
+
+    def renew_keys(self, session: ChannelSession, body: api.RenewKeys) -> api.Appended:
+        """Keep the account's keys with a new generation and append the entries that begin it, all or nothing."""
+        identity = session.require()
+
+        def renew(transaction: WriteTransaction) -> bytes:
+            self._accounts.renew(
+                transaction,
+                identity.account_id,
+                generation=body.generation,
+                wrapped_root_key=body.wrapped_root_key,
+                account_key=body.account_key,
+            )
+            return self._vaults.append(
+                transaction,
+                identity,
+                expected_length=body.expected_length,
+                expected_chain=body.expected_chain,
+                entries=body.entries,
+                time_ms=self._time_ms(),
+                renewal=Renewal(epoch=body.generation, account_key=body.account_key),
+            )
+
+        head = transact(self._storage, renew)
+        self._allowance.used(size=sum(map(size_of, body.entries)))
+        return api.Appended(head=head)
 
     def prove_history(self, session: ChannelSession, body: api.ProveHistory) -> api.HistoryProven:
         """Show that shorter logs are beginnings of a longer one."""

@@ -30,11 +30,11 @@ from strongroom.store.history import VaultHistory
 from strongroom.store.ports import Table
 from strongroom.store.views import DeviceViews
 from strongroom.vaultlog.chain import ChainState, chain_leaf, extend
-from strongroom.vaultlog.entry import DeviceAdded, DeviceRemoved, Step
+from strongroom.vaultlog.entry import DeviceAdded, DeviceRemoved, KeysRenewed, Step
 from strongroom.vaultlog.head import SignedHead, sign_head
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from strongroom.store.keys import StoreKeys
     from strongroom.store.ports import ReadTransaction, WriteTransaction
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from strongroom.vaultlog.head import Head
     from strongroom.vaultlog.statement import SignedStatement
 
-__all__ = ["VaultNames", "VaultPage", "Vaults", "size_of"]
+__all__ = ["Renewal", "VaultNames", "VaultPage", "Vaults", "size_of"]
 
 _MAX_ROW_BYTES: Final = 2 * 1024 * 1024
 _AT_ONCE: Final = 256
@@ -81,6 +81,14 @@ class _Vault:
         return vault
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """The renewal of an account's keys that an append begins: which epoch, and the account's signing key from then."""
+
+    epoch: int
+    account_key: bytes
+
+
 class VaultNames:
     """Sees to it that a vault's identifier is one tenant's: heads name the vault, and are signed with one key for all.
 
@@ -110,13 +118,23 @@ class VaultNames:
 class Vaults:
     """The vaults of one tenant. Every method works within a transaction of the caller's.
 
-    ``names`` keeps the vaults' identifiers apart from other tenants'; the default tenant needs none.
+    ``signed_heads`` tells head keys of this deployment, of this epoch or an earlier one, from others. ``names`` keeps
+    the vaults' identifiers apart from other tenants'; the default tenant needs none.
     """
 
-    def __init__(self, rows: SealedRows, keys: StoreKeys, *, epoch: int, names: VaultNames | None = None) -> None:
+    def __init__(
+        self,
+        rows: SealedRows,
+        keys: StoreKeys,
+        *,
+        epoch: int,
+        signed_heads: Callable[[bytes], bool],
+        names: VaultNames | None = None,
+    ) -> None:
         self._rows = rows
         self._keys = keys
         self._epoch = epoch
+        self._signed_heads = signed_heads
         self._names = names
         self._history = VaultHistory(rows, keys)
         self.views = DeviceViews(rows, keys)
@@ -148,6 +166,7 @@ class Vaults:
         expected_chain: bytes,
         entries: Sequence[EntryPair],
         time_ms: int,
+        renewal: Renewal | None = None,
     ) -> bytes:
         """Append entries to exactly this head, or raise ``HeadMoved``; returns the signed head.
 
@@ -165,6 +184,7 @@ class Vaults:
             )
         steps = _expected(vault.chain, expected_length, expected_chain, entries)
         _check_authors(steps, identity, vault.chain.account_key)
+        _check_renewals(steps, renewal, vault.chain)
         extended = _extend(vault.chain, steps)
         self._write(transaction, version, vault.chain, _Vault(chain=extended), entries)
         return self._sign(extended, time_ms)
@@ -318,7 +338,7 @@ class Vaults:
     def _own_head(self, signed: bytes, vault_id: bytes) -> Head | None:
         """Give the head in ``signed`` if this deployment signed it for this vault."""
         parsed = SignedHead.from_bytes(signed)
-        own = parsed.head.head_key == self._keys.head.public and parsed.head.vault == vault_id
+        own = parsed.head.vault == vault_id and self._signed_heads(parsed.head.head_key)
         return parsed.head if own and parsed.is_authentic() else None
 
     @staticmethod
@@ -386,6 +406,22 @@ def _check_authors(steps: Sequence[Step], identity: DeviceIdentity, account_key:
             )
         if author not in authors:
             raise NotAuthorised("only the device that wrote an entry may append it")
+
+
+def _check_renewals(steps: Sequence[Step], renewal: Renewal | None, chain: ChainState) -> None:
+    """See that keys are renewed in the log exactly where the account's copy of them is.
+
+    The log may have renewed them before, when only the account's copy was lost.
+    """
+    renewed = [
+        Renewal(epoch=step.entry.entry.epoch, account_key=step.entry.entry.change.account_key)
+        for step in steps
+        if isinstance(step.entry.entry.change, KeysRenewed)
+    ]
+    if not steps and renewal is not None:
+        renewed = [Renewal(epoch=chain.epoch, account_key=chain.account_key)]
+    if renewed != ([] if renewal is None else [renewal]):
+        raise MalformedEntry("keys are renewed by the account's own request, once in it", path="entries")
 
 
 def _extend(state: ChainState, steps: Sequence[Step]) -> ChainState:

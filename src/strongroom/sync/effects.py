@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strongroom.records.keyring import Keyring
     from strongroom.sync.model import RecordState, SyncState
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "Failed",
     "Fetch",
     "Finished",
+    "KeysFetched",
     "Page",
     "Prove",
     "Proven",
     "Publish",
+    "RenewKeys",
     "Started",
     "Summary",
 ]
@@ -70,7 +73,14 @@ class Failed:
     """The last effect could not be carried out, or whether it was is unknown."""
 
 
-Event = Started | Page | Proven | Appended | Conflicted | Failed
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KeysFetched:
+    """The answer to ``RenewKeys``: the account's keys as they are now, already written down."""
+
+    keyring: Keyring
+
+
+Event = Started | Page | Proven | KeysFetched | Appended | Conflicted | Failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +94,17 @@ class Fetch:
     after_length: int
     statement: bytes | None
     pause_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewKeys:
+    """Get the account's keys up to this generation: another device renewed them when it removed one.
+
+    ``account_key`` is the account's signing key of that generation, as the log names it.
+    """
+
+    generation: int
+    account_key: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,4 +166,4 @@ class Finished:
     summary: Summary
 
 
-Effect = Fetch | Prove | Apply | Append | Publish | Finished
+Effect = Fetch | RenewKeys | Prove | Apply | Append | Publish | Finished

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final
 from strongroom.base.errors import (
     HeadMoved,
     Misconfigured,
-    NotAuthorised,
+    RecordTampered,
     RollbackDetected,
     StoreUnreachable,
     WithheldDetected,
 )
-from strongroom.crypto.hashing import equal, sha256
-from strongroom.records.sealed_record import RecordPlace, open_record, seal_record
+from strongroom.crypto.hashing import equal
+from strongroom.records.sealed_record import RecordPlace, open_record
+from strongroom.sync.batches import Batch, VaultKeys, next_batch
 from strongroom.sync.effects import (
     Append,
     Appended,
@@ -31,18 +32,20 @@ from strongroom.sync.effects import (
     Failed,
     Fetch,
     Finished,
+    KeysFetched,
     Page,
     Prove,
     Proven,
     Publish,
+    RenewKeys,
     Started,
     Summary,
 )
 from strongroom.sync.merge import merge
 from strongroom.sync.model import RecordState
-from strongroom.vaultlog.chain import authorise_device
-from strongroom.vaultlog.entry import Entry, RecordWritten, Step
+from strongroom.vaultlog.entry import KeysRenewed, RecordWritten, Step
 from strongroom.vaultlog.head import verify_head
+from strongroom.vaultlog.proof import ProofKind, make_proof
 from strongroom.vaultlog.sisters import hold_against, judge_sisters, known_sisters
 from strongroom.vaultlog.statement import SignedStatement, state_view
 from strongroom.vaultlog.view import advance
@@ -51,16 +54,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from strongroom.crypto.signatures import SigningKey
-    from strongroom.records.keys import VaultKey
+    from strongroom.records.keyring import Keyring
     from strongroom.sync.model import SyncState
     from strongroom.vaultlog.head import VerifiedHead
     from strongroom.vaultlog.sisters import SisterNews
     from strongroom.verifier.binding import AttestedPeer
 
-__all__ = ["MAX_ATTEMPTS", "MAX_BATCH_BYTES", "MAX_BATCH_RECORDS", "MAX_LAGS", "Phase", "SyncEngine"]
+__all__ = ["MAX_ATTEMPTS", "MAX_LAGS", "Phase", "SyncEngine"]
 
-MAX_BATCH_RECORDS: Final = 199  # and a device's entry: 200 entries in one append
-MAX_BATCH_BYTES: Final = 512 * 1024  # of sealed records, passed by at most one record
 MAX_ATTEMPTS: Final = 16  # appends lost to others before a sync gives up
 MAX_LAGS: Final = 2  # answers behind what is known before they count as misbehaviour
 _LAG_PAUSE_MS: Final = 150  # and twice that before the second
@@ -72,18 +73,11 @@ class Phase(StrEnum):
 
     IDLE = "idle"
     FETCHING = "fetching"
+    RENEWING = "renewing"
     PROVING = "proving"
     PUSHING = "pushing"
     DONE = "done"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Batch:
-    """The append under way: the record states as they were sent, and the steps that write them."""
-
-    records: tuple[RecordState, ...]
-    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -107,9 +101,9 @@ class _Kept:
 class SyncEngine:
     """One sync of one vault by one device.
 
-    ``dirty`` are the record states with edits that the log does not have. ``vault_key`` gives the vault's key of an
-    epoch and ``epoch`` is the one to write under. With ``account_key`` a device that is not a member yet admits
-    itself; without it, it can only read. ``version_of`` gives the version that the local store has of a record (0:
+    ``dirty`` are the record states with edits that the log does not have; ``keyring`` are the account's keys as this
+    device knows them. Unless ``may_admit`` is false, a device that is not a member yet admits itself; otherwise it can
+    only read. ``version_of`` gives the version that the local store has of a record (0:
     none), and ``at_ms`` is the time by this device's clock, in unix milliseconds.
     """
 
@@ -120,29 +114,27 @@ class SyncEngine:
         state: SyncState,
         dirty: Iterable[RecordState],
         device_key: SigningKey,
-        vault_key: Callable[[int], VaultKey],
+        keyring: Keyring,
+        may_admit: bool = True,
         version_of: Callable[[bytes], int],
-        epoch: int,
         at_ms: int,
-        account_key: SigningKey | None = None,
     ) -> None:
         if not equal(peer.deployment, state.deployment):
             raise Misconfigured("this vault is kept by another deployment than the attested one")
-        if account_key is not None and account_key.public != state.view.chain.account_key:
-            raise ValueError("the account key is not the one that the vault's log begins with")
+        if keyring.signing_key(max(1, state.view.chain.epoch)).public != state.view.chain.account_key:
+            raise ValueError("these are not the keys of the account whose log this is")
         self.phase = Phase.IDLE
         self._head_key_hash = peer.head_key_hash
         self._state = state
         self._dirty = {record.record: record for record in dirty if record.dirty}
         self._device_key = device_key
-        self._account_key = account_key
-        self._vault_key = vault_key
-        self._vault_keys: dict[int, VaultKey] = {}
+        self._keys = VaultKeys(keyring, state.view.chain.vault)
+        self._may_admit = may_admit
         self._version_of = version_of
-        self._epoch = epoch
         self._at_ms = at_ms
-        self._batch: _Batch | None = None
+        self._batch: Batch | None = None
         self._held: _Held | None = None
+        self._unread: Page | None = None
         self._attempts = 0
         self._lags = 0
         self._summary = Summary()
@@ -197,6 +189,12 @@ class SyncEngine:
         head = verify_head(page.head, head_key_hash=self._head_key_hash, vault=self._state.view.chain.vault)
         steps = [Step.from_bytes(entry, sealed) for entry, sealed in page.steps]
         view = advance(self._state.view, head, steps, version_of=self._version_of)
+        if view.chain.epoch > self._keys.keyring.generation:
+            # nothing of this page is kept until its keys are there: it is then read from its beginning
+            self._unread = page
+            self.phase = Phase.RENEWING
+            return [RenewKeys(generation=view.chain.epoch, account_key=view.chain.account_key)]
+        self._check_keys(steps)
         if not view.complete and not steps:
             raise StoreUnreachable(
                 f"the store signed a head of length {head.head.length} and shows {view.chain.length} entries"
@@ -206,6 +204,11 @@ class SyncEngine:
             changed = self._pull(steps)
             self._state = replace(self._state, view=view)
             return [self._apply(changed, kept), self._fetch()]
+        if max(1, view.chain.epoch) < self._keys.keyring.generation:
+            raise WithheldDetected(
+                "the store keeps back the entry with which the account's keys were renewed",
+                proof=make_proof(ProofKind.WITHHELD, earlier=head.signed, later=head.signed),
+            )
         news = judge_sisters(
             known_sisters(self._state.sisters),
             page.views,
@@ -221,6 +224,25 @@ class SyncEngine:
         self._held = held
         self.phase = Phase.PROVING
         return [Prove(size=head.head.length, lengths=tuple(sorted(news.behind)))]
+
+    def _take_keys(self, event: Event) -> list[Effect]:
+        if not isinstance(event, KeysFetched) or self._unread is None:
+            raise TypeError("keys are needed")
+        ours = self._keys.keyring
+        if not event.keyring.extends(ours) or event.keyring.generation == ours.generation:
+            raise RecordTampered("the account's new keys do not continue its old ones")
+        self._keys = VaultKeys(event.keyring, self._state.view.chain.vault)
+        page, self._unread = self._unread, None
+        return self._read_page(page)
+
+    def _check_keys(self, steps: Sequence[Step]) -> None:
+        """See that what the log calls the account's key is the keyring's, generation by generation."""
+        for step in steps:
+            entry = step.entry.entry
+            if isinstance(entry.change, KeysRenewed):
+                ours = self._keys.keyring.signing_key(entry.epoch).public
+                if not equal(entry.change.account_key, ours):
+                    raise RecordTampered(f"entry {entry.index} names another account key than the account's own")
 
     def _take_proven(self, event: Event) -> list[Effect]:
         if not isinstance(event, Proven) or self._held is None:
@@ -282,7 +304,7 @@ class SyncEngine:
             record, version = entry.change.record, entry.change.version
             theirs = open_record(
                 step.sealed,
-                self._key(entry.epoch),
+                self._keys.of(entry.epoch),
                 RecordPlace(vault=entry.vault, record=record, version=version, author=entry.author, epoch=entry.epoch),
             )
             mine = dirty.get(record)
@@ -318,7 +340,13 @@ class SyncEngine:
 
     def _push_or_finish(self, changed: Sequence[RecordState], kept: _Kept) -> list[Effect]:
         """Send the next batch, or end. What is about to be sent is written down first, as the next ``Apply``."""
-        batch = self._next_batch()
+        batch = next_batch(
+            self._state.view.chain,
+            self._dirty.values(),
+            device_key=self._device_key,
+            keys=self._keys,
+            may_admit=self._may_admit,
+        )
         states = {record.record: record for record in changed}
         if batch is None:
             self.phase = Phase.DONE
@@ -360,37 +388,6 @@ class SyncEngine:
         self._state = replace(self._state, stated=statement)
         return [] if told else [Publish(statement=statement)]
 
-    def _next_batch(self) -> _Batch | None:
-        chain = self._state.view.chain
-        epoch = max(self._epoch, chain.epoch)
-        is_member = self._device_key.public in chain.members
-        waiting = [record for record in self._dirty.values() if record.current != record.base]
-        steps: list[Step] = []
-        if not is_member and self._account_key is not None:
-            admission = authorise_device(self._account_key, self._device_key.public, chain, epoch=epoch)
-            steps.append(Step(entry=admission, sealed=b""))
-        elif not is_member and waiting:
-            raise NotAuthorised("this device is no member of the vault and cannot write to it")
-        records: list[RecordState] = []
-        size = 0
-        for record in waiting:
-            if len(records) == MAX_BATCH_RECORDS or size >= MAX_BATCH_BYTES:
-                break
-            previous = steps[-1].entry.chain_hash if steps else chain.chain_hash
-            step = self._seal_step(record, index=chain.length + len(steps), previous=previous, epoch=epoch)
-            steps.append(step)
-            records.append(replace(record, sent=record.current))
-            size += len(step.sealed)
-        return _Batch(records=tuple(records), steps=tuple(steps)) if steps else None
-
-    def _seal_step(self, record: RecordState, *, index: int, previous: bytes, epoch: int) -> Step:
-        vault, author, version = self._state.view.chain.vault, self._device_key.public, record.base_version + 1
-        place = RecordPlace(vault=vault, record=record.record, version=version, author=author, epoch=epoch)
-        sealed = seal_record(record.current, self._key(epoch), place)
-        change = RecordWritten(record=record.record, version=version, sealed_digest=sha256(sealed))
-        entry = Entry(vault=vault, epoch=epoch, index=index, previous=previous, author=author, change=change)
-        return Step(entry=entry.signed_by(self._device_key), sealed=sealed)
-
     def _acknowledge(self, sent: RecordState) -> RecordState:
         """Give the state of a record whose version the log now has; the person may have gone on editing it."""
         current = self._dirty.pop(sent.record).current
@@ -398,11 +395,6 @@ class SyncEngine:
         if state.dirty:
             self._dirty[sent.record] = state
         return state
-
-    def _key(self, epoch: int) -> VaultKey:
-        if epoch not in self._vault_keys:
-            self._vault_keys[epoch] = self._vault_key(epoch)
-        return self._vault_keys[epoch]
 
 
 _Transition = tuple[Callable[[SyncEngine, Event], list[Effect]], frozenset[Phase]]
@@ -412,9 +404,14 @@ _TRANSITIONS: Final[dict[tuple[Phase, type[Event]], _Transition]] = {
     (Phase.IDLE, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
     (Phase.FETCHING, Page): (
         SyncEngine._take_page,
-        frozenset({Phase.FETCHING, Phase.PROVING, Phase.PUSHING, Phase.DONE}),
+        frozenset({Phase.FETCHING, Phase.RENEWING, Phase.PROVING, Phase.PUSHING, Phase.DONE}),
     ),
     (Phase.FETCHING, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
+    (Phase.RENEWING, KeysFetched): (
+        SyncEngine._take_keys,
+        frozenset({Phase.FETCHING, Phase.PROVING, Phase.PUSHING, Phase.DONE}),
+    ),
+    (Phase.RENEWING, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
     (Phase.PROVING, Proven): (SyncEngine._take_proven, frozenset({Phase.PUSHING, Phase.DONE})),
     (Phase.PROVING, Failed): (SyncEngine._stop, frozenset({Phase.STOPPED})),
     (Phase.PUSHING, Appended): (SyncEngine._take_appended, frozenset({Phase.PUSHING, Phase.FETCHING, Phase.DONE})),

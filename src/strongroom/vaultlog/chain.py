@@ -15,7 +15,7 @@ from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import DIGEST_BYTES, labelled_hash
 from strongroom.crypto.merkle import frontier_root, grow_frontier, leaf_hash
 from strongroom.crypto.signatures import PUBLIC_KEY_BYTES
-from strongroom.vaultlog.entry import ID_BYTES, DeviceAdded, DeviceRemoved, Entry, RecordWritten
+from strongroom.vaultlog.entry import ID_BYTES, DeviceAdded, DeviceRemoved, Entry, KeysRenewed, RecordWritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
     from strongroom.vaultlog.entry import SignedEntry, Step
 
-__all__ = ["MAX_DEVICES", "ChainState", "authorise_device", "chain_leaf", "extend", "remove_device"]
+__all__ = ["MAX_DEVICES", "ChainState", "authorise_device", "chain_leaf", "extend", "remove_device", "renew_keys"]
 
 MAX_DEVICES: Final = 1_000
 """In the life of one vault, those that were removed included."""
@@ -38,7 +38,7 @@ _GENESIS_LABEL: Final = "strongroom vault genesis v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainState:
-    """What must be known to judge the next entry.
+    """What must be known to judge the next entry. ``account_key`` is the account's signing key of this epoch.
 
     ``epoch`` is the greatest epoch of the vault's keys so far; ``members`` are the device keys, ``removed`` those that
     were members. ``frontier`` stands for the Merkle tree over the chain hashes, whose root (32 bytes) makes extension
@@ -123,24 +123,15 @@ def extend(state: ChainState, steps: Sequence[Step], *, version_of: Callable[[by
     member, not signed by its author, of a wrong record version, or comes with another sealed record.
     """
     length, chain_hash, epoch = state.length, state.chain_hash, state.epoch
+    account_key = state.account_key
     members, removed = set(state.members), set(state.removed)
     versions: dict[bytes, int] = {}
     leaves: list[bytes] = []
     for step in steps:
         signed, entry = step.entry, step.entry.entry
-        # 3.1 the vault, before anything that another vault's entry could get wrong
-        if entry.vault != state.vault:
-            raise RecordTampered(f"entry {entry.index} belongs to another vault")
-        # 3.2, 3.3 the place in the chain
-        if entry.index != length:
-            raise ForkDetected(f"entry {entry.index} stands where entry {length} belongs")
-        if entry.previous != chain_hash:
-            raise ForkDetected(f"entry {entry.index} continues another history")
-        # 3.4 the keys of an epoch that is over are not written under again
-        if entry.epoch < epoch:
-            raise RecordTampered(f"entry {entry.index} goes back to an earlier key epoch")
+        _check_place(entry, state.vault, length, chain_hash, epoch)
         # 3.5 to 3.7 who may say this, and said it
-        _check_author(entry, state.account_key, members, removed)
+        _check_author(entry, account_key, members, removed)
         if not signed.is_authentic():
             raise RecordTampered(f"entry {entry.index} is not signed by its author")
         # 3.8 the sealed record
@@ -153,6 +144,8 @@ def extend(state: ChainState, steps: Sequence[Step], *, version_of: Callable[[by
             case DeviceRemoved(device=device):
                 members.remove(device)
                 removed.add(device)
+            case KeysRenewed(account_key=renewed):
+                account_key = renewed
             case RecordWritten(record=record, version=version) if version_of is not None:
                 expected = 1 + (versions[record] if record in versions else version_of(record))
                 if version != expected:
@@ -164,6 +157,7 @@ def extend(state: ChainState, steps: Sequence[Step], *, version_of: Callable[[by
         leaves.append(chain_leaf(chain_hash))
     return replace(
         state,
+        account_key=account_key,
         epoch=epoch,
         length=length,
         chain_hash=chain_hash,
@@ -187,6 +181,18 @@ def remove_device(author: SigningKey, device: bytes, state: ChainState, *, epoch
     return _about_device(author, DeviceRemoved(device=device), state, epoch)
 
 
+def renew_keys(author: SigningKey, account_key: bytes, state: ChainState) -> SignedEntry:
+    """Make the entry with which a new epoch of keys begins at the end of ``state``; ``author`` is a member."""
+    return Entry(
+        vault=state.vault,
+        epoch=state.epoch + 1,
+        index=state.length,
+        previous=state.chain_hash,
+        author=author.public,
+        change=KeysRenewed(account_key=account_key),
+    ).signed_by(author)
+
+
 def _about_device(
     author: SigningKey, change: DeviceAdded | DeviceRemoved, state: ChainState, epoch: int
 ) -> SignedEntry:
@@ -198,6 +204,25 @@ def _about_device(
         author=author.public,
         change=change,
     ).signed_by(author)
+
+
+def _check_place(entry: Entry, vault: bytes, length: int, chain_hash: bytes, epoch: int) -> None:
+    # 3.1 the vault, before anything that another vault's entry could get wrong
+    if entry.vault != vault:
+        raise RecordTampered(f"entry {entry.index} belongs to another vault")
+    # 3.2, 3.3 the place in the chain
+    if entry.index != length:
+        raise ForkDetected(f"entry {entry.index} stands where entry {length} belongs")
+    if entry.previous != chain_hash:
+        raise ForkDetected(f"entry {entry.index} continues another history")
+    # 3.4 the keys of an epoch that is over are not written under again, and only their renewal begins another
+    if entry.epoch < epoch:
+        raise RecordTampered(f"entry {entry.index} goes back to an earlier key epoch")
+    begins = length == 0 or isinstance(entry.change, KeysRenewed)
+    if entry.epoch > epoch and not begins:
+        raise RecordTampered(f"entry {entry.index} is under keys of an epoch that has not begun")
+    if isinstance(entry.change, KeysRenewed) and entry.epoch != epoch + 1:
+        raise RecordTampered(f"entry {entry.index} renews the keys of epoch {epoch} as epoch {entry.epoch}")
 
 
 def _check_author(entry: Entry, account_key: bytes, members: set[bytes], removed: set[bytes]) -> None:
@@ -217,6 +242,8 @@ def _check_author(entry: Entry, account_key: bytes, members: set[bytes], removed
                 raise RecordTampered(f"entry {index} removes a device without the account's signature or a member's")
             if device not in members:
                 raise RecordTampered(f"entry {index} removes what is no device of this vault")
-        case RecordWritten():
+        case KeysRenewed() | RecordWritten():
             if author not in members:
                 raise RecordTampered(f"entry {index} is by no device of this vault")
+            if entry.change == KeysRenewed(account_key=account_key):
+                raise RecordTampered(f"entry {index} renews the keys and keeps the account's")

@@ -14,7 +14,16 @@ from strongroom.crypto.signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, veri
 if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
 
-__all__ = ["MAX_ENTRY_BYTES", "DeviceAdded", "DeviceRemoved", "Entry", "RecordWritten", "SignedEntry", "Step"]
+__all__ = [
+    "MAX_ENTRY_BYTES",
+    "DeviceAdded",
+    "DeviceRemoved",
+    "Entry",
+    "KeysRenewed",
+    "RecordWritten",
+    "SignedEntry",
+    "Step",
+]
 
 MAX_ENTRY_BYTES: Final = 1024
 ID_BYTES: Final = 16  # vault and record identifiers
@@ -40,6 +49,13 @@ class DeviceRemoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysRenewed:
+    """Keys of a new epoch, the entry's, are in use from here on; ``account_key`` (32 bytes) is the account's now."""
+
+    account_key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordWritten:
     """A new version of a record: its identifier (16 bytes), version (from 1) and SHA-256 of its sealed record."""
 
@@ -61,7 +77,7 @@ class Entry:
     index: int
     previous: bytes
     author: bytes
-    change: DeviceAdded | DeviceRemoved | RecordWritten
+    change: DeviceAdded | DeviceRemoved | KeysRenewed | RecordWritten
 
     def to_bytes(self) -> bytes:
         """Encode the body: what is signed."""
@@ -79,6 +95,8 @@ class Entry:
                 return canonical.encode({**common, "kind": "device", "device": device})
             case DeviceRemoved(device=device):
                 return canonical.encode({**common, "kind": "device-removed", "device": device})
+            case KeysRenewed(account_key=account_key):
+                return canonical.encode({**common, "kind": "keys", "account_key": account_key})
             case RecordWritten(record=record, version=version, sealed_digest=digest):
                 return canonical.encode(
                     {**common, "kind": "record", "record": record, "record_version": version, "sealed": digest}
@@ -170,16 +188,18 @@ class Step:
         match self.entry.entry.change:
             case RecordWritten(sealed_digest=digest):
                 return sha256(self.sealed) == digest
-            case DeviceAdded() | DeviceRemoved():
+            case DeviceAdded() | DeviceRemoved() | KeysRenewed():
                 return not self.sealed
 
 
-def _read_change(fields: Fields) -> DeviceAdded | DeviceRemoved | RecordWritten:
+def _read_change(fields: Fields) -> DeviceAdded | DeviceRemoved | KeysRenewed | RecordWritten:
     match fields.text("kind", at_most=32):
         case "device":
             return DeviceAdded(device=fields.byte_string("device", length=PUBLIC_KEY_BYTES))
         case "device-removed":
             return DeviceRemoved(device=fields.byte_string("device", length=PUBLIC_KEY_BYTES))
+        case "keys":
+            return KeysRenewed(account_key=fields.byte_string("account_key", length=PUBLIC_KEY_BYTES))
         case "record":
             version = fields.number("record_version")
             if version == 0:

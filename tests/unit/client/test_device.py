@@ -13,7 +13,7 @@ from strongroom.client.profile import ProfileState, Trust, load_profile, profile
 from strongroom.client.recovery_kit import recovery_kit_text
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY
 from strongroom.records.account_secret import AccountSecret
-from strongroom.records.keys import AccountRootKey
+from strongroom.records.keyring import Keyring
 from strongroom.storage.local_encrypted import open_local_store
 
 CHEAP = (INSECURE_FOR_TESTS_ONLY,)
@@ -25,7 +25,7 @@ def new_device() -> NewDevice:
         username="me",
         account_id=bytes(16),
         vault_id=b"v" * 16,
-        root_key=AccountRootKey.generate(),
+        keyring=Keyring.generate(),
         account_secret=AccountSecret.generate(),
         trust=TRUST,
         state=ProfileState.READY,
@@ -46,7 +46,7 @@ def test_a_device_opens_with_its_password_and_holds_what_it_was_made_of(tmp_path
         assert "secret" not in repr(made)
         assert "secret" not in repr(new)
     with unlocked_device(home, b"secret", accepted=CHEAP) as device:
-        assert device.root_key.secret == new.root_key.secret
+        assert device.keyring == new.keyring
         assert device.account_secret == new.account_secret
         assert device.device_key.public == made.device_key.public == device.profile.device_key
         assert device.store.get("kind", b"key") == b"value"

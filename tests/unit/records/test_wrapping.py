@@ -8,24 +8,27 @@ from strongroom.base import canonical
 from strongroom.base.errors import Malformed, NotAuthorised
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY, RFC_9106_LOW_MEMORY
 from strongroom.records.account_secret import AccountSecret
+from strongroom.records.keyring import Keyring
 from strongroom.records.keys import AccountRootKey
 from strongroom.records.wrapping import (
     new_device_secret,
+    unwrap_keyring,
     unwrap_locally,
-    unwrap_root_key,
+    wrap_keyring,
     wrap_locally,
-    wrap_root_key,
 )
 
 ROOT = AccountRootKey(bytes(range(32)))
 SECRET = AccountSecret(bytes(16))
-STORED = {"export_key": b"e" * 64, "account_secret": SECRET, "account": b"account", "generation": 1}
+KEYRING = Keyring((ROOT, AccountRootKey(b"2" * 32)))
+STORED = {"export_key": b"e" * 64, "account_secret": SECRET, "account": b"account"}
+OPENED = {**STORED, "generation": 2}
 LOCAL = {"password": b"correct horse", "device_secret": b"d" * 32, "account": b"account"}
 CHEAP = (INSECURE_FOR_TESTS_ONLY,)
 
 
 def test_the_root_key_comes_back():
-    assert unwrap_root_key(wrap_root_key(ROOT, **STORED), **STORED) == ROOT
+    assert unwrap_keyring(wrap_keyring(KEYRING, **STORED), **OPENED) == KEYRING
 
 
 @pytest.mark.parametrize(
@@ -34,13 +37,14 @@ def test_the_root_key_comes_back():
         {"export_key": b"f" * 64},
         {"account_secret": AccountSecret(b"x" * 16)},
         {"account": b"another"},
-        {"generation": 2},
+        {"generation": 1},
+        {"generation": 3},
     ],
 )
 def test_nothing_less_than_everything_opens_the_stored_key(wrong):
-    wrapped = wrap_root_key(ROOT, **STORED)
+    wrapped = wrap_keyring(KEYRING, **STORED)
     with pytest.raises(NotAuthorised, match="does not open"):
-        unwrap_root_key(wrapped, **{**STORED, **wrong})
+        unwrap_keyring(wrapped, **{**OPENED, **wrong})
 
 
 def test_the_root_key_comes_back_on_the_device():
@@ -74,7 +78,7 @@ def test_a_relabelled_profile_does_not_open():
 @given(st.binary(max_size=64))
 def test_any_bytes_are_malformed(data: bytes):
     with pytest.raises(Malformed):
-        unwrap_root_key(data, **STORED)
+        unwrap_keyring(data, **OPENED)
     with pytest.raises(Malformed):
         unwrap_locally(data, **LOCAL)
 
@@ -82,6 +86,6 @@ def test_any_bytes_are_malformed(data: bytes):
 def test_secrets_have_their_sizes():
     assert len(new_device_secret()) == 32
     with pytest.raises(ValueError, match="64 bytes"):
-        wrap_root_key(ROOT, **{**STORED, "export_key": b"short"})
+        wrap_keyring(KEYRING, **{**STORED, "export_key": b"short"})
     with pytest.raises(ValueError, match="32 bytes"):
         wrap_locally(ROOT, **{**LOCAL, "device_secret": b"short"}, cost=INSECURE_FOR_TESTS_ONLY)

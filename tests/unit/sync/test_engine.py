@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from strongroom.base.errors import HeadMoved, Misconfigured, NotAuthorised, StoreUnreachable
-from strongroom.crypto.signatures import SigningKey
+from strongroom.records.keyring import Keyring
 from strongroom.sync import engine as engine_module
 from strongroom.sync.effects import Append, Appended, Apply, Conflicted, Failed, Fetch, Finished, Page, Started
 from strongroom.sync.engine import MAX_ATTEMPTS, Phase, SyncEngine
 from strongroom.sync.model import RecordState, SyncState
-from vault_devices import ACCOUNT, DEPLOYMENT, ROOT, VAULT, Crashed, Device, login, memory_store, peer, settle
+from vault_devices import DEPLOYMENT, Crashed, Device, login, memory_store, peer, settle
 
 R1, R2 = b"record-000000001", b"record-000000002"
 
@@ -21,11 +21,9 @@ def an_engine(device: Device, store, **changes) -> SyncEngine:
         "state": device.state,
         "dirty": [record for record in device.records.values() if record.dirty],
         "device_key": device.key,
-        "vault_key": lambda epoch: ROOT.vault_key(VAULT, epoch=epoch),
+        "keyring": device.keyring,
         "version_of": device.version_of,
-        "epoch": 1,
         "at_ms": 1_790_000_000_000,
-        "account_key": ACCOUNT,
     }
     return SyncEngine(**{**settings, **changes})
 
@@ -254,8 +252,8 @@ def test_the_store_of_another_deployment_is_not_synced_with():
 
 def test_an_account_key_of_another_account_is_a_mistake():
     store, a = memory_store(), Device("a")
-    with pytest.raises(ValueError, match="account key"):
-        an_engine(a, store, account_key=SigningKey.generate())
+    with pytest.raises(ValueError, match="not the keys of the account"):
+        an_engine(a, store, keyring=Keyring.generate())
 
 
 def test_an_event_out_of_place_is_a_mistake():

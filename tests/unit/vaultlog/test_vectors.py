@@ -12,9 +12,10 @@ from strongroom.crypto.merkle import consistency_roots
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY
 from strongroom.records.account_secret import AccountSecret
 from strongroom.records.item import Item
+from strongroom.records.keyring import Keyring
 from strongroom.records.keys import AccountRootKey
 from strongroom.records.sealed_record import RecordPlace, open_record, padded_length
-from strongroom.records.wrapping import unwrap_locally, unwrap_root_key
+from strongroom.records.wrapping import unwrap_keyring, unwrap_locally
 from strongroom.sync.merge import merge
 from strongroom.vaultlog.entry import Step
 from strongroom.vaultlog.head import head_code, verify_head
@@ -48,14 +49,14 @@ def test_keys():
     secret = AccountSecret.parse(vector["account_secret"]["text"])
     assert secret.value.hex() == vector["account_secret"]["value"]
     stored, local = vector["stored"], vector["local"]
-    unwrapped = unwrap_root_key(
+    unwrapped = unwrap_keyring(
         bytes.fromhex(stored["wrapped"]),
         export_key=bytes.fromhex(stored["export_key"]),
         account_secret=secret,
         account=bytes.fromhex(stored["account"]),
         generation=stored["generation"],
     )
-    assert unwrapped == root
+    assert unwrapped == Keyring((root,))
     unlocked = unwrap_locally(
         bytes.fromhex(local["wrapped"]),
         password=bytes.fromhex(local["password"]),
