@@ -172,11 +172,11 @@ class StoreApi:
 
     def read_account(self, body: api.ReadAccount) -> api.AccountView:
         """Ask for the account as it is now."""
-        return self._call("/v1/accounts/view", body, api.AccountView)
+        return self.call("/v1/accounts/view", body, api.AccountView)
 
     def renew_keys(self, body: api.RenewKeys) -> api.Appended:
         """Renew the account's keys; ``HeadMoved`` when the head is no longer the expected one."""
-        return self._call("/v1/accounts/renew-keys", body, api.Appended)
+        return self.call("/v1/accounts/renew-keys", body, api.Appended)
 
     def prove_history(self, body: api.ProveHistory) -> api.HistoryProven:
         """Ask for consistency paths."""
