@@ -196,9 +196,15 @@ class Story:
         with self.genuine():
             self.refusal("the database was put back", "rollback", self.try_to_sync(4))
         (proof,) = (stage.folder / "a" / "proofs").glob("*.cbor")
-        self.hold(bool(verify_proof(proof.read_bytes())), "the proof convinces without the store: two heads it signed")
+        stage.command("proof", "verify", str(proof.relative_to(stage.folder)))
+        self.hold(verify_proof(proof.read_bytes()).conclusive, "the proof convinces without the store: it signed both")
         stage.command("get", LOGIN, "--field", "password", *self.person("a"))
         stage.good("and device A still has everything, offline")
+        stage.tell("""If it was an honest mistake, nothing is lost: the device hands back what the store had signed
+            for, and the store takes exactly that.""")
+        with self.genuine():
+            told = stage.command("sync", "--repair", *self.person("a"))
+        self.hold("handed back: 1 entry" in told.output, "the store has its history back")
 
     def summary(self) -> None:
         """What was refused, and by which name."""
