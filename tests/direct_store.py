@@ -39,6 +39,8 @@ _OF_DEVICES = {
     "await_approval": "awaited",
     "approve_device": "approve",
     "refuse_device": "refuse",
+    "enrol": "enrol",
+    "demand_evidence": "demand_evidence",
 }
 
 

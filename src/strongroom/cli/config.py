@@ -80,6 +80,14 @@ class ChannelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """Which clients are admitted by their evidence."""
+
+    policy: Path | None = _declare(File(), None, "appraisal policy for clients, which then can attest themselves")
+    required: bool = _declare(Switch(), True, "with a policy: whether clients without evidence are held back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdministrationSettings:
     """Who administers tenants."""
 
@@ -128,6 +136,7 @@ class Config:
     store: StoreSettings = field(default_factory=StoreSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     channel: ChannelSettings = field(default_factory=ChannelSettings)
+    clients: ClientSettings = field(default_factory=ClientSettings)
     administration: AdministrationSettings = field(default_factory=AdministrationSettings)
     usage: UsageSettings = field(default_factory=UsageSettings)
     logs: LogSettings = field(default_factory=LogSettings)

@@ -12,6 +12,7 @@ from strongroom.cli.config import Config
 from strongroom.cli.databases import open_storage
 from strongroom.cli.measured import PRODUCT, RELEASE_SIGNER, SECURITY_VERSION, measure_store
 from strongroom.cli.quorums import opened_quorum
+from strongroom.cli.wanted import read_file
 from strongroom.collateral.checked import check_collateral
 from strongroom.formats.joining import JOIN_PATH
 from strongroom.formats.quorum import QUORUM_PATH
@@ -29,9 +30,12 @@ from strongroom.store.quorum_peers import answer_quorum_call
 from strongroom.store.service import StoreService
 from strongroom.store.tenancy import Tenancy
 from strongroom.transport.asgi import AttestedService
+from strongroom.transport.client_evidence import ClientGate, ClientRule
 from strongroom.transport.clock import SystemClock
 from strongroom.transport.table import ChannelLimits
 from strongroom.verifier.anchors import Anchor
+from strongroom.verifier.client_binding import OwnEnclave
+from strongroom.verifier.policy_compose import policy_from_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,7 +210,18 @@ def open_service(
         tenancy = tenancy_of(storage, deployment, clock, guesses)
         administration = AdminService(storage, deployment, tenancy, clock, _administrators(config.administration))
         lifespan = flushing(tenancy.usage.flush, seconds=config.usage.flush_seconds)
-        application = store_application(tenancy, administration=administration, observer=observer, lifespan=lifespan)
+        application: Application = store_application(
+            tenancy, administration=administration, observer=observer, lifespan=lifespan
+        )
+        if config.clients.policy is not None:
+            # other instances come in by their own evidence, so only what persons' devices reach is behind this
+            rule = ClientRule(
+                policy=policy_from_toml(read_file(config.clients.policy)),
+                own=OwnEnclave(machine=deployment.machine, measurement=attester.measurement()),
+                required=config.clients.required,
+                endorsements=StapledCollateral(platform),
+            )
+            application = ClientGate(application, rule, clock=clock)
         yield AttestedService(
             instance_routes(application, donor, member, deployment.keys),
             attester=attester,

@@ -11,6 +11,7 @@ from strongroom.cli.options import (
     AcceptSimulated,
     Address,
     AsJson,
+    AttestWith,
     DeviceName,
     Home,
     PasswordFile,
@@ -46,6 +47,7 @@ def login(
     root: RootFile = None,
     policy: PolicyFile = None,
     accept_simulated_platform: AcceptSimulated = False,
+    attest_with: AttestWith = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a store, log in from a new device and fetch the vault.
@@ -68,7 +70,13 @@ def login(
     from strongroom.records.account_secret import AccountSecret
 
     directory = home_directory(home)
-    wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
+    wanted = Wanted.parse(
+        address,
+        accept_simulated_platform=accept_simulated_platform,
+        root=root,
+        policy=policy,
+        attest_with=attest_with,
+    )
     with met(wanted, directory) as (store, trust):
         credentials = Credentials(
             username=username, password=read_password(password_file), device_name=named(device_name)

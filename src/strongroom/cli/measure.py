@@ -16,6 +16,7 @@ def measure(
     package: Annotated[
         Path | None, typer.Argument(help="A strongroom package directory; this installation's by default.")
     ] = None,
+    client: Annotated[bool, typer.Option("--client", help="Of a client in an enclave instead of a store.")] = False,
     files: Annotated[bool, typer.Option("--files", help="List the files with their digests too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -26,10 +27,10 @@ def measure(
     Example: strongroom measure
     """
     from strongroom.attesters.measure import Interpreter, measured_files
-    from strongroom.cli.measured import measure_store
+    from strongroom.cli.measured import measure_client, measure_store
     from strongroom.cli.output import emit, emit_json
 
-    measurement = measure_store(package).hex()
+    measurement = (measure_client if client else measure_store)(package).hex()
     listed = [(digest.hex(), path) for path, digest in measured_files(package)] if files else []
     interpreter = Interpreter.running()
     if as_json:

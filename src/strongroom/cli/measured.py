@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from strongroom.base.canonical import Value
 
-__all__ = ["PRODUCT", "RELEASE_SIGNER", "SECURITY_VERSION", "measure_store"]
+__all__ = ["PRODUCT", "RELEASE_SIGNER", "SECURITY_VERSION", "measure_client", "measure_store"]
 
 PRODUCT: Final = 1
 SECURITY_VERSION: Final = 1
@@ -35,3 +35,11 @@ def measure_store(directory: Path | None = None) -> MrEnclave:
 @cache  # it is the code that this process runs, which another measurement would not change
 def _installed() -> MrEnclave:
     return measure_package(None, configuration=_CONFIGURATION)
+
+
+_CLIENT_CONFIGURATION: Final[Mapping[str, Value]] = {"client": "device"}
+
+
+def measure_client(directory: Path | None = None) -> MrEnclave:
+    """Measure a client as it would run in an enclave from a package directory, by default from this installation's."""
+    return measure_package(directory, configuration=_CLIENT_CONFIGURATION)

@@ -13,6 +13,7 @@ __all__ = [
     "AcceptSimulated",
     "Address",
     "AsJson",
+    "AttestWith",
     "ConfigFile",
     "Database",
     "DatabasePasswordFile",
@@ -92,4 +93,12 @@ DatabasePasswordFile = Annotated[
 DeviceName = Annotated[
     str | None,
     typer.Option("--device-name", help="What your other devices see this one called; its host name by default."),
+]
+AttestWith = Annotated[
+    Path | None,
+    typer.Option(
+        "--attest-with-simulated-platform",
+        help="Prove this client's code to the store, on this simulated platform; its evidence names the platform.",
+        metavar="DIR",
+    ),
 ]

@@ -11,6 +11,7 @@ from strongroom.cli.options import (
     AcceptSimulated,
     Address,
     AsJson,
+    AttestWith,
     DeviceName,
     Home,
     PasswordFile,
@@ -39,6 +40,7 @@ def register(
     root: RootFile = None,
     policy: PolicyFile = None,
     accept_simulated_platform: AcceptSimulated = False,
+    attest_with: AttestWith = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a store and open an account there, with this device as its first.
@@ -58,7 +60,13 @@ def register(
     from strongroom.storage.files import write_private_file
 
     directory = home_directory(home)
-    wanted = Wanted.parse(address, accept_simulated_platform=accept_simulated_platform, root=root, policy=policy)
+    wanted = Wanted.parse(
+        address,
+        accept_simulated_platform=accept_simulated_platform,
+        root=root,
+        policy=policy,
+        attest_with=attest_with,
+    )
     kit = recovery_kit or directory / "recovery-kit.txt"
 
     def keep_kit(device: Device) -> None:

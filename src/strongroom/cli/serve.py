@@ -54,6 +54,10 @@ def serve(
         typer.Option("--quorum-slot", min=1, max=9, help="Which member of the deployment's quorum this instance is."),
     ] = None,
     accept_simulated_platform: AcceptSimulated = False,
+    client_policy: Annotated[
+        Path | None,
+        typer.Option("--client-policy", help="Admit only clients whose evidence this policy accepts.", metavar="TOML"),
+    ] = None,
     debug_enclave: Annotated[
         bool, typer.Option("--debug-enclave", help="Start as a debug enclave, which clients refuse.")
     ] = False,
@@ -83,6 +87,7 @@ def serve(
         "store.tls_certificate": tls_certificate,
         "store.tls_key": tls_key,
         "store.counter": counter,
+        "clients.policy": client_policy,
         "store.allow_origins": ",".join(allow_origin) if allow_origin else None,
         "store.debug_enclave": debug_enclave or None,
     }

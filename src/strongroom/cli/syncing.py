@@ -10,6 +10,7 @@ from strongroom.base.errors import Misbehaviour, Misconfigured, RollbackDetected
 from strongroom.cli.output import note
 from strongroom.cli.wanted import open_store
 from strongroom.client.driver import sync_device
+from strongroom.client.enrolment import keep_enrolled
 from strongroom.client.profile import ProfileState
 from strongroom.client.repair import hand_back
 from strongroom.storage.files import make_private_directory, write_private_file
@@ -26,9 +27,14 @@ __all__ = ["repair_and_keep_proof", "store_of", "sync_and_keep_proof"]
 
 
 def sync_and_keep_proof(device: Device) -> Summary:
-    """Sync; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
+    """Sync, and renew the device's certificate when half of its life is over.
+
+    A ``Misbehaviour`` is written to ``proofs/`` before it is raised on.
+    """
     with store_of(device) as store:
-        return sync_device(device, store)
+        summary = sync_device(device, store)
+        keep_enrolled(device, store, at=datetime.now(UTC))
+        return summary
 
 
 def repair_and_keep_proof(device: Device) -> Repaired:
@@ -42,7 +48,7 @@ def store_of(device: Device) -> Iterator[StoreApi]:
     """Give a device's way to its store; the proof of a ``Misbehaviour`` is kept before it is raised on."""
     if device.profile.state is ProfileState.JOINING:
         raise Misconfigured("this device's login was not finished", hint="run `strongroom login` again")
-    store = open_store(device.profile.trust, device.home)
+    store = open_store(device.profile.trust, device.home, device_key=device.device_key.public)
     try:
         yield store
     except Misbehaviour as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import Misconfigured
@@ -21,9 +22,9 @@ from strongroom.verifier.policy_compose import policy_from_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from strongroom.cli.verifiers_file import Verifiers
+    from strongroom.transport.client_evidence import ClientAttestation
     from strongroom.verifier.binding import AttestedPeer
     from strongroom.verifier.policy_compose import Policy
 
@@ -47,9 +48,18 @@ class Wanted:
     machines: tuple[bytes, ...] = ()
     notice_key: bytes | None = None
     tenant: bytes | None = None
+    attest_with: Path | None = None
 
     @classmethod
-    def parse(cls, address: str, *, accept_simulated_platform: bool, root: Path | None, policy: Path | None) -> Wanted:
+    def parse(
+        cls,
+        address: str,
+        *,
+        accept_simulated_platform: bool,
+        root: Path | None,
+        policy: Path | None,
+        attest_with: Path | None = None,
+    ) -> Wanted:
         """Read an address or an invitation and what was said beside it."""
         invitation = None
         if not address.startswith(("http://", "https://")):
@@ -74,6 +84,7 @@ class Wanted:
             machines=invitation.machines if invitation else (),
             notice_key=invitation.notice_key if invitation else None,
             tenant=invitation.tenant if invitation else None,
+            attest_with=attest_with,
         )
 
     def appraisal_policy(self) -> Policy:
@@ -107,6 +118,7 @@ class Wanted:
             machines=self.machines,
             notice_key=self.notice_key,
             tenant=self.tenant,
+            attest_with=None if self.attest_with is None else str(self.attest_with.absolute()),
         )
 
 
@@ -122,7 +134,10 @@ def connect(wanted: Wanted, home: Path, *, keep: bool, verifiers: Verifiers | No
     addresses: tuple[str, ...] = ()
     if verifiers is not None:
         terms, addresses = replace(terms, vouching=verifiers.rule), tuple(verifiers.addresses.values())
-    transport = AttestedTransport(wanted.url, terms, admit=admission, verifiers=addresses, clock=clock)
+    attestation = None if wanted.attest_with is None else _attestation(wanted.attest_with)
+    transport = AttestedTransport(
+        wanted.url, terms, admit=admission, attestation=attestation, verifiers=addresses, clock=clock
+    )
     return StoreApi(transport, tenant=wanted.tenant)
 
 
@@ -144,12 +159,24 @@ def met(wanted: Wanted, home: Path) -> Iterator[tuple[StoreApi, Trust]]:
         store.close()
 
 
-def open_store(trust: Trust, home: Path) -> StoreApi:
-    """Give a device's way to its store; ``home`` is its directory. Nothing is sent yet."""
+def open_store(trust: Trust, home: Path, *, device_key: bytes = b"") -> StoreApi:
+    """Give a device's way to its store; ``home`` is its directory. Nothing is sent yet.
+
+    ``device_key`` is what evidence of this device commits to, where it shows any.
+    """
     clock = SystemClock()
     admission = Admission(home, clock=clock, machines=trust.machines)
-    transport = AttestedTransport(trust.url, terms_of(trust, measure_store()), admit=admission, clock=clock)
+    attestation = None if trust.attest_with is None else _attestation(Path(trust.attest_with), device_key)
+    transport = AttestedTransport(
+        trust.url, terms_of(trust, measure_store()), admit=admission, attestation=attestation, clock=clock
+    )
     return StoreApi(transport, tenant=trust.tenant)
+
+
+def _attestation(directory: Path, device_key: bytes = b"") -> ClientAttestation:
+    from strongroom.cli.client_enclave import simulated_attestation
+
+    return simulated_attestation(directory, device_key)
 
 
 def read_file(path: Path, *, max_bytes: int = _MAX_FILE_BYTES) -> bytes:

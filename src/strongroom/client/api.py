@@ -8,6 +8,7 @@ import httpx2
 
 from strongroom.base.errors import (
     AnchorUnavailable,
+    ClientNotAttested,
     Conflict,
     Denied,
     DevicePending,
@@ -52,6 +53,7 @@ _FAMILIES: dict[str, type[StrongroomError]] = {
     for family in (
         AccountExists,
         AnchorUnavailable,
+        ClientNotAttested,
         Conflict,
         Denied,
         DevicePending,
@@ -205,6 +207,14 @@ class StoreApi:
     def approve_device(self, body: device_api.Approve) -> api.Appended:
         """Admit a device; ``HeadMoved`` when the head is no longer the expected one."""
         return self.call("/v1/devices/approve", body, api.Appended)
+
+    def enrol(self, body: device_api.Enrol) -> device_api.Enrolled:
+        """Get a certificate for the device that this session has proven."""
+        return self._call("/v1/devices/enrol", body, device_api.Enrolled)
+
+    def demand_evidence(self, body: device_api.DemandEvidence) -> device_api.Done:
+        """Have the account admit attested devices only, or any again."""
+        return self._call("/v1/devices/demand-evidence", body, device_api.Done)
 
     def refuse_device(self, body: device_api.RefuseDevice) -> device_api.Done:
         """Have a request forgotten."""

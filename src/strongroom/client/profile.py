@@ -46,6 +46,7 @@ class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     machines: tuple[bytes, ...] = ()
     notice_key: bytes | None = None
     tenant: bytes | None = None
+    attest_with: str | None = None
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -20,9 +20,12 @@ __all__ = [
     "AskForApproval",
     "AwaitApproval",
     "Awaited",
+    "DemandEvidence",
     "DeviceList",
     "DeviceView",
     "Done",
+    "Enrol",
+    "Enrolled",
     "ListDevices",
     "RefuseDevice",
     "WaitingDevice",
@@ -113,6 +116,24 @@ class RefuseDevice(Body, frozen=True):
     """``POST /v1/devices/refuse``: forget a request."""
 
     device_key: Key32
+
+
+class Enrol(Body, frozen=True):
+    """``POST /v1/devices/enrol``: give this session's device a certificate."""
+
+
+class Enrolled(Body, frozen=True):
+    """Its answer: the signed certificate, the enrolment key (32 bytes), and whether new evidence went into it."""
+
+    certificate: Small
+    enrolment_key: Key32
+    evidence_was_new: bool
+
+
+class DemandEvidence(Body, frozen=True):
+    """``POST /v1/devices/demand-evidence``: whether this account admits attested devices only."""
+
+    attested: bool
 
 
 class Done(Body, frozen=True):

@@ -58,6 +58,7 @@ class Branch:
     rows: SealedRows
     epoch: int
     signed_heads: Callable[[bytes], bool]
+    deployment_id: bytes
 
 
 class Deployment:
@@ -180,6 +181,7 @@ class Deployment:
             keys=self._roots.keys(tenant),
             rows=rows,
             epoch=self.epoch,
+            deployment_id=self.deployment_id,
             signed_heads=self.signed_heads,
         )
 

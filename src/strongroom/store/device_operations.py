@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import (
+    ClientNotAttested,
     Conflict,
     DevicePending,
     DeviceRevoked,
@@ -21,12 +22,14 @@ from strongroom.base.errors import (
 from strongroom.formats import device_api as api
 from strongroom.formats.store_api import Appended
 from strongroom.store.devices import DeviceNote, Waiting
+from strongroom.store.enrolment import attested_grade
 from strongroom.store.transactions import transact
 from strongroom.vaultlog.entry import DeviceAdded, Step
 
 if TYPE_CHECKING:
     from strongroom.base.clock import Clock
     from strongroom.store.devices import Devices
+    from strongroom.store.enrolment import Enroller
     from strongroom.store.ports import ReadTransaction, RecordStore, WriteTransaction
     from strongroom.store.sessions import ChannelSession
     from strongroom.store.vaults import Vaults
@@ -40,26 +43,53 @@ _log = logging.getLogger(__name__)
 class DeviceOperations:
     """The operations of one tenant. What a session has proven, the routes have checked."""
 
-    def __init__(self, storage: RecordStore, devices: Devices, vaults: Vaults, clock: Clock) -> None:
+    def __init__(
+        self, storage: RecordStore, devices: Devices, vaults: Vaults, clock: Clock, enroller: Enroller
+    ) -> None:
         self._storage = storage
+        self._enroller = enroller
         self._devices = devices
         self._vaults = vaults
         self._clock = clock
 
     def check(self, session: ChannelSession) -> None:
-        """Look up whether this session's device still belongs to its vault; ``DeviceRevoked`` when it does not.
+        """Look up whether this session's device still belongs to its vault, and what the account demands of devices.
 
-        The session is nobody's after that.
+        ``DeviceRevoked`` when it was removed: the session is nobody's after that. ``ClientNotAttested`` when the
+        account admits attested devices only, and this session has shown no evidence that counts for its device.
         """
         identity = session.identity
-        if identity is None or identity.device_key is None:
+        if identity is None:
             return
         with self._storage.read() as transaction:
-            try:
-                self.require_member(transaction, identity.vault_id, identity.device_key)
-            except (DeviceRevoked, NotAuthorised):
-                session.identity = None
-                raise
+            if identity.device_key is not None:
+                try:
+                    self.require_member(transaction, identity.vault_id, identity.device_key)
+                except (DeviceRevoked, NotAuthorised):
+                    session.identity = None
+                    raise
+            demanded = self._devices.demands_evidence(transaction, identity.account_id)
+        if demanded and not self._attested(session):
+            raise ClientNotAttested(
+                "this account admits attested devices only", hint="attest this device, or use one that does"
+            )
+
+    def _attested(self, session: ChannelSession) -> bool:
+        client, identity = session.client, session.require()
+        if client is None or self._now_ms() >= client.expires_at_ms:
+            return False
+        return identity.device_key is None or attested_grade(client, identity.device_key) is not None
+
+    def demand_evidence(self, session: ChannelSession, body: api.DemandEvidence) -> api.Done:
+        """Have the account admit attested devices only, or any again. Only an attested device may ask for the first."""
+        identity = session.require()
+        if body.attested and not self._attested(session):
+            raise ClientNotAttested("only an attested device can lock out those that are not")
+        transact(
+            self._storage,
+            lambda transaction: self._devices.demand_evidence(transaction, identity.account_id, demanded=body.attested),
+        )
+        return api.Done()
 
     def require_member(self, transaction: ReadTransaction, vault_id: bytes, device_key: bytes) -> None:
         """Raise unless the device is a member: ``DeviceRevoked`` when it was one, ``NotAuthorised`` otherwise."""
@@ -182,6 +212,33 @@ class DeviceOperations:
             return head
 
         return Appended(head=transact(self._storage, admit))
+
+    def enrol(self, session: ChannelSession, body: api.Enrol) -> api.Enrolled:
+        """Give the session's device a certificate, of the grade that this session has proven."""
+        del body
+        identity, now = session.require(), self._now_ms()
+        if identity.device_key is None:
+            raise NotAuthorised("this session has proven no device", hint="prove the device")
+        device_key = identity.device_key
+        client = session.client if self._attested(session) else None
+        signed = self._enroller.issue(identity, client, at_ms=now)
+        grade = signed.certificate.attested
+
+        def note(transaction: WriteTransaction) -> bool:
+            notes = self._devices.notes(transaction, identity.account_id, [device_key])
+            old = notes.get(device_key, DeviceNote(added_ms=now, seen_ms=now))
+            new = replace(old, grade=signed.certificate.grade, measurement=b"", attested_ms=old.attested_ms)
+            if grade is not None:
+                new = replace(new, measurement=grade.measurement, attested_ms=grade.attested_at_ms)
+            if new != old:
+                self._devices.save(transaction, identity.account_id, device_key, new)
+            return new.attested_ms > old.attested_ms
+
+        return api.Enrolled(
+            certificate=signed.to_bytes(),
+            enrolment_key=self._enroller.public,
+            evidence_was_new=transact(self._storage, note),
+        )
 
     def refuse(self, session: ChannelSession, body: api.RefuseDevice) -> api.Done:
         """Forget a request; one that is not there is as good as forgotten."""

@@ -149,9 +149,22 @@ class Devices:
         value = canonical.encode({"waiting": [item.to_bytes() for item in kept]})
         self._put(transaction, self._waiting_key(account_id), value)
 
+    def demands_evidence(self, transaction: ReadTransaction, account_id: bytes) -> bool:
+        """Tell whether an account admits attested devices only."""
+        return self._rows.get(transaction, Table.ACCOUNTS, self._rule_key(account_id)) is not None
+
+    def demand_evidence(self, transaction: WriteTransaction, account_id: bytes, *, demanded: bool) -> None:
+        """Note whether it does."""
+        row = transaction.get(Table.ACCOUNTS, self._rule_key(account_id))
+        if demanded and row is None:
+            self._rows.insert(transaction, Table.ACCOUNTS, self._rule_key(account_id), b"attested")
+        if not demanded and row is not None:
+            transaction.delete(Table.ACCOUNTS, self._rule_key(account_id), expected_version=row.version)
+
     def forget(self, transaction: WriteTransaction, account_id: bytes, device_keys: Iterable[bytes]) -> None:
         """Remove all that is noted of an account, for good; ``device_keys`` are all that ever belonged to it."""
-        keys = [self._waiting_key(account_id), *(self._note_key(account_id, device) for device in device_keys)]
+        keys = [self._waiting_key(account_id), self._rule_key(account_id)]
+        keys += (self._note_key(account_id, device) for device in device_keys)
         for key, row in transaction.get_many(Table.ACCOUNTS, keys).items():
             transaction.delete(Table.ACCOUNTS, key, expected_version=row.version)
 
@@ -164,6 +177,9 @@ class Devices:
 
     def _note_key(self, account_id: bytes, device_key: bytes) -> bytes:
         return self._keys.identifier("device", account_id, device_key)
+
+    def _rule_key(self, account_id: bytes) -> bytes:
+        return self._keys.identifier("devices rule", account_id)
 
     def _waiting_key(self, account_id: bytes) -> bytes:
         return self._keys.identifier("waiting devices", account_id)

@@ -75,13 +75,19 @@ class RootKeys:
     def keys(self, tenant: TenantSecret | None = None) -> StoreKeys:
         """Derive a branch's keys: of identifiers and OPAQUE in the first epoch.
 
-        Heads are signed in the epoch in which this instance started, for its evidence names that key.
+        Heads and device certificates are signed in the epoch in which this instance started, as its evidence says.
         """
         first = StoreKeys.derive(self._keys[FIRST_EPOCH], FIRST_EPOCH, tenant)
         if self._started.epoch == FIRST_EPOCH:
             return first
         heads = StoreKeys.derive(self._started.key, self._started.epoch, tenant)
-        return StoreKeys(identifiers=first.identifiers, sealing=heads.sealing, opaque=first.opaque, head=heads.head)
+        return StoreKeys(
+            identifiers=first.identifiers,
+            sealing=heads.sealing,
+            opaque=first.opaque,
+            head=heads.head,
+            enrolment=heads.enrolment,
+        )
 
     def _catch_up(self) -> None:
         try:

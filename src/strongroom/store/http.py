@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from strongroom.base.errors import ChannelRefused, MalformedMessage, StrongroomError, TenantUnknown
+from strongroom.base.errors import ChannelRefused, DeviceRevoked, MalformedMessage, StrongroomError, TenantUnknown
 from strongroom.formats import store_api as api
 from strongroom.store.admin_routes import ADMIN_ROUTES
 from strongroom.store.keys import DEFAULT_TENANT
@@ -23,6 +23,8 @@ from strongroom.store.observers import UnobservedStore
 from strongroom.store.routes import STORE_ROUTES
 from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession, Grade
+from strongroom.transport.client_evidence import shown_client
+from strongroom.transport.inner import end_channel
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -89,6 +91,8 @@ def _route(route: DeclaredRoute[Any], answer: _Answer, observer: Observer) -> Ro
                 session, tenant = _session(request), _tenant(request)
                 body = await run_in_threadpool(answer, session, tenant, await request.body())
         except StrongroomError as error:
+            if isinstance(error, DeviceRevoked):
+                end_channel(request.scope)
             if error.http_status >= 500:
                 # the family and its sentence: neither holds a secret or a name
                 _log.warning("%s %s: %s", route.path, error.code, error.message)
@@ -122,7 +126,9 @@ def _session(request: Request) -> ChannelSession:
     channel = request.scope.get("extensions", {}).get("strongroom")
     if channel is None:
         raise ChannelRefused("the store speaks inside an attested channel only")
-    return ChannelSession.of(channel["session"], channel["state"])
+    session = ChannelSession.of(channel["session"], channel["state"])
+    session.client = shown_client(request.scope)
+    return session
 
 
 def _json(content: bytes, status: int) -> Response:

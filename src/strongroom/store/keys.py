@@ -38,6 +38,7 @@ class StoreKeys:
     sealing: bytes
     opaque: bytes
     head: SigningKey
+    enrolment: SigningKey
 
     @classmethod
     def derive(cls, root: bytes, epoch: int, tenant: TenantSecret | None = None) -> StoreKeys:
@@ -54,6 +55,7 @@ class StoreKeys:
             sealing=derive(branch, "strongroom v1 sealing"),
             opaque=derive(branch, "strongroom v1 opaque"),
             head=SigningKey.from_seed(derive(default, "strongroom v1 head")),
+            enrolment=SigningKey.from_seed(derive(branch, "strongroom v1 enrolment")),
         )
 
     def identifier(self, kind: str, *parts: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from strongroom.base.errors import (
     AnchorUnavailable,
     ChannelRefused,
+    ClientNotAttested,
     Conflict,
     DevicePending,
     DeviceRevoked,
@@ -90,7 +91,7 @@ def route(
     errors: tuple[type[StrongroomError], ...] = (),
 ) -> Route[S]:
     """Declare a route; the types of its bodies are held to those of its operation by the type checker."""
-    needs = () if grade is Grade.NOTHING else (DevicePending, DeviceRevoked)
+    needs = () if grade is Grade.NOTHING else (DevicePending, DeviceRevoked, ClientNotAttested)
     every = tuple(dict.fromkeys((*errors, *needs, *COMMON_ERRORS)))
     return Route(
         method="POST",
@@ -261,6 +262,22 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         "Admit a device that waits, and keep what was sealed to it",
         grade=Grade.DEVICE,
         errors=(HeadMoved, Conflict, MalformedEntry),
+    ),
+    route(
+        "/v1/devices/enrol",
+        _of_devices(DeviceOperations.enrol),
+        device_api.Enrol,
+        device_api.Enrolled,
+        "Give this session's device a certificate, of the grade that the session has proven",
+        grade=Grade.DEVICE,
+    ),
+    route(
+        "/v1/devices/demand-evidence",
+        _of_devices(DeviceOperations.demand_evidence),
+        device_api.DemandEvidence,
+        device_api.Done,
+        "Have the account admit attested devices only, or any again",
+        grade=Grade.DEVICE,
     ),
     route(
         "/v1/devices/refuse",

@@ -13,6 +13,7 @@ from strongroom.store.accounts import Account, Accounts
 from strongroom.store.audit import AuditLog
 from strongroom.store.device_operations import DeviceOperations
 from strongroom.store.devices import Devices
+from strongroom.store.enrolment import Enroller
 from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.quotas import Unlimited, require_below
 from strongroom.store.sessions import DeviceIdentity
@@ -62,7 +63,7 @@ class StoreService:
             branch.rows, branch.keys, epoch=branch.epoch, signed_heads=branch.signed_heads, names=own_names
         )
         devices = Devices(branch.rows, branch.keys)
-        self.devices = DeviceOperations(storage, devices, self._vaults, clock)
+        self.devices = DeviceOperations(storage, devices, self._vaults, clock, Enroller(branch))
         self._audit = AuditLog(branch.rows, branch.keys)
         self.owner = AccountOperations(
             Parts(

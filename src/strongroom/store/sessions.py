@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from strongroom.store.account_operations import Enrolment, HalfProven
     from strongroom.store.accounts import PendingLogin, PendingRegistration
+    from strongroom.verifier.client_binding import AttestedClient
 
 __all__ = ["MAX_GUESSES_PER_SESSION", "ChannelSession", "DeviceIdentity", "Grade"]
 
@@ -49,7 +50,10 @@ class DeviceIdentity:
 
 @dataclass(slots=True, repr=False)
 class ChannelSession:
-    """One channel's state. ``transcript`` is the hash that both ends share."""
+    """One channel's state. ``transcript`` is the hash that both ends share.
+
+    ``client`` is what the other end has proven of its own code, as of this request.
+    """
 
     transcript: bytes
     tenant: bytes | None = None
@@ -61,6 +65,7 @@ class ChannelSession:
     enrolment: Enrolment | None = None
     new_credential: bytes | None = None
     administrator: bytes | None = None
+    client: AttestedClient | None = None
 
     @classmethod
     def of(cls, transcript: bytes, state: MutableMapping[str, object]) -> ChannelSession:

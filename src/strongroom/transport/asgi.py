@@ -27,7 +27,16 @@ from strongroom.channel.secure import STREAM_HEAD_BYTES, channel_id_of
 from strongroom.channel.server import ServerExchange
 from strongroom.crypto.hashing import digest_of, sha256
 from strongroom.transport.batcher import QuoteBatcher
-from strongroom.transport.inner import Answer, StreamedBody, WholeBody, chunk_of, inner_scope, respond, run_inside
+from strongroom.transport.inner import (
+    Answer,
+    StreamedBody,
+    WholeBody,
+    chunk_of,
+    ended,
+    inner_scope,
+    respond,
+    run_inside,
+)
 from strongroom.transport.paths import (
     CONTENT_TYPE,
     EXCHANGE_PATH,
@@ -156,6 +165,7 @@ class _ChannelService:
         inside = inner_scope(request, entry, scope)
         whole = await run_inside(self._application, inside, WholeBody(request.content, receive), answer)
         await answer.finish(failed=not whole)
+        self._forget_ended(entry)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         limits = self._limits
@@ -172,6 +182,11 @@ class _ChannelService:
         if body.failure is not None and not answer.started:
             raise body.failure
         await answer.finish(failed=not whole or body.failure is not None)
+        self._forget_ended(entry)
+
+    def _forget_ended(self, entry: OpenChannel) -> None:
+        if ended(entry):
+            self._channels.remove(entry)
 
     def _answer(self, scope: Scope, entry: OpenChannel, number: int, send: Send) -> Answer:
         may_stream = any(
@@ -266,6 +281,11 @@ class AttestedService(_ChannelService):
         )
         self._channels.add(exchange.channel(), origin=origin)
         return exchange.answer
+
+    def _forget_ended(self, entry: OpenChannel) -> None:
+        super()._forget_ended(entry)
+        if ended(entry):
+            self._resumptions.forget(entry.channel.resumption_key()[0])
 
     def _touch(self, entry: OpenChannel) -> None:
         # a hello that nobody followed up leaves no key behind: it is kept once the client has shown that it has it

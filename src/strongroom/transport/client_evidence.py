@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-__all__ = ["MAX_STATEMENT_BYTES", "ClientAttestation", "ClientGate", "ClientRule", "attested_client"]
+__all__ = ["MAX_STATEMENT_BYTES", "ClientAttestation", "ClientGate", "ClientRule", "attested_client", "shown_client"]
 
 MAX_STATEMENT_BYTES: Final = 1024
 _MAX_BODY_BYTES: Final = MAX_SHOWN_BYTES + MAX_STATEMENT_BYTES + 256
@@ -175,11 +175,15 @@ class ClientGate:
 
 def attested_client(scope: Scope, at: datetime) -> AttestedClient | None:
     """Give the client that this request's channel has proven, while its verdict holds at ``at``; ``None`` otherwise."""
+    client = shown_client(scope)
+    return None if client is None or int(at.timestamp() * 1000) >= client.expires_at_ms else client
+
+
+def shown_client(scope: Scope) -> AttestedClient | None:
+    """Give the client that this request's channel has proven; whoever asks compares the verdict's end with a clock."""
     channel = scope.get("extensions", {}).get("strongroom")
     client = None if channel is None else channel["state"].get(_KEY)
-    if not isinstance(client, AttestedClient) or int(at.timestamp() * 1000) >= client.expires_at_ms:
-        return None
-    return client
+    return client if isinstance(client, AttestedClient) else None
 
 
 async def _body(receive: Receive) -> bytes:

@@ -29,9 +29,21 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-__all__ = ["Answer", "ClientStalled", "StreamedBody", "WholeBody", "chunk_of", "inner_scope", "respond", "run_inside"]
+__all__ = [
+    "Answer",
+    "ClientStalled",
+    "StreamedBody",
+    "WholeBody",
+    "chunk_of",
+    "end_channel",
+    "ended",
+    "inner_scope",
+    "respond",
+    "run_inside",
+]
 
 _EMPTY_500: Final = BinaryResponse(status=500, headers=(), content=b"")
+_ENDED: Final = "strongroom.ended"
 _log = logging.getLogger(__name__)
 
 
@@ -249,6 +261,16 @@ def inner_scope(request: BinaryRequest, entry: OpenChannel, outer: Scope) -> Sco
     if "state" in outer:
         scope["state"] = outer["state"]
     return scope
+
+
+def end_channel(scope: Scope) -> None:
+    """Have this request's channel forgotten once it is answered, with the key by which it could be resumed."""
+    scope["extensions"]["strongroom"]["state"][_ENDED] = True
+
+
+def ended(entry: OpenChannel) -> bool:
+    """Tell whether the application has ended a channel."""
+    return _ENDED in entry.state
 
 
 async def run_inside(application: Application, scope: Scope, body: WholeBody | StreamedBody, answer: Answer) -> bool:

@@ -56,6 +56,11 @@ class ResumptionTable:
             if self._capacity > 0:
                 self._kept[key_id] = _Kept(key=secret, origin=origin)
 
+    def forget(self, key_id: bytes) -> None:
+        """Forget a session, which can then not be resumed."""
+        with self._lock:
+            self._kept.pop(key_id, None)
+
     def take(self, request: KeyedRequest, *, epoch: int, collateral_digest: bytes) -> tuple[bytes, Origin]:
         """Give and forget the key that a request proves to have; ``ChannelRefused``, always the same, otherwise.
 

@@ -111,6 +111,12 @@ class ChannelTable:
             self._confirmed.move_to_end(channel_id)
             return first
 
+    def remove(self, entry: OpenChannel) -> None:
+        """Forget a channel: the next request in it is refused as in one that nobody knows."""
+        with self._lock:
+            self._unconfirmed.pop(entry.channel.channel_id, None)
+            self._confirmed.pop(entry.channel.channel_id, None)
+
     def _expired(self, entry: OpenChannel, now: float) -> bool:
         idle = self._limits.idle_seconds if entry.channel.confirmed else self._limits.unconfirmed_seconds
         return now - entry.used > idle or now - entry.opened > self._limits.lifetime_seconds

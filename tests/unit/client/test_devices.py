@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,21 @@ from strongroom.client.approval import Patience, approve_device, current_chain, 
 from strongroom.client.device import unlocked_device
 from strongroom.client.devices import find_device, known_devices, revoke_device
 from strongroom.client.driver import sync_device
+from strongroom.client.enrolment import keep_enrolled, kept_enrolment
 from strongroom.client.profile import ProfileState, load_profile
 from strongroom.crypto.hpke import HpkePrivateKey, seal_to
-from strongroom.crypto.signatures import SigningKey
+from strongroom.crypto.signatures import SigningKey, verify
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY
 from strongroom.formats import device_api
+from strongroom.formats.device_certificate import (
+    SHOWN_LABEL,
+    UNATTESTED_LIFETIME_MS,
+    SignedDeviceCertificate,
+    shown_in,
+)
 from strongroom.formats.device_request import ApprovalRequest, read_code
 
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)  # the time of the store in these tests
 COST = INSECURE_FOR_TESTS_ONLY
 
 
@@ -202,6 +212,40 @@ def test_two_devices_of_one_name_are_told_apart_by_their_keys(home: Home) -> Non
         with pytest.raises(Misconfigured, match="2 devices match"):
             find_device([known, known], known.name)
         assert find_device([known], known.short_id) == known
+
+
+def test_a_device_renews_its_certificate_by_itself_at_half_of_its_life(home: Home) -> None:
+    with home.old() as device:
+        assert kept_enrolment(device) is None
+        first = keep_enrolled(device, home.store, at=NOON)
+        assert kept_enrolment(device) == first
+        assert first.certificate.device_key == device.device_key.public
+        half = timedelta(milliseconds=UNATTESTED_LIFETIME_MS // 2)
+        assert keep_enrolled(device, home.store, at=NOON + half - timedelta(seconds=1)) == first
+        for at in (NOON + half, NOON - timedelta(hours=1)):
+            assert keep_enrolled(device, home.store, at=at) != first
+        device.store.put("enrolment", b"certificate", b"damaged")
+        assert kept_enrolment(device) is None
+        keep_enrolled(device, home.store, at=NOON)
+        shown, signature = first.shown(device, b"h" * 32)
+        assert verify(device.device_key.public, SHOWN_LABEL, shown_in(b"h" * 32, shown), signature)
+
+
+def test_a_certificate_of_another_device_is_not_taken(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with home.old() as device:
+        answer = home.store.service.devices.enrol
+
+        def others(session: Any, body: Any) -> device_api.Enrolled:
+            right = answer(session, body)
+            certificate = SignedDeviceCertificate.from_bytes(right.certificate).certificate
+            key = SigningKey.generate()
+            wrong = replace(certificate, device_key=key.public).sign(key)
+            return device_api.Enrolled(certificate=wrong.to_bytes(), enrolment_key=key.public, evidence_was_new=False)
+
+        monkeypatch.setattr(home.store.service.devices, "enrol", others)
+        with pytest.raises(RecordTampered, match="not this device's"):
+            keep_enrolled(device, home.store, at=NOON)
+        assert kept_enrolment(device) is None
 
 
 @given(st.binary(min_size=32, max_size=32))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from starlette.testclient import TestClient
 
 from store_client import FakeClock, FakeSealer, Person, new_service, new_session, reopened
 from strongroom.base.errors import (
+    ClientNotAttested,
     Conflict,
     DevicePending,
     DeviceRevoked,
@@ -25,6 +28,14 @@ from strongroom.crypto.hpke import PUBLIC_KEY_BYTES
 from strongroom.crypto.signatures import SigningKey
 from strongroom.formats import device_api
 from strongroom.formats import store_api as api
+from strongroom.formats.client_claims import ClientRole
+from strongroom.formats.device_certificate import (
+    ATTESTED_LIFETIME_MS,
+    UNATTESTED_LIFETIME_MS,
+    AttestedGrade,
+    DeviceCertificate,
+    SignedDeviceCertificate,
+)
 from strongroom.storage.memory import MemoryRecordStore
 from strongroom.store.deployment import Deployment
 from strongroom.store.devices import WAITING_MS, DeviceNote, Devices, Waiting
@@ -33,6 +44,7 @@ from strongroom.store.sessions import ChannelSession
 from strongroom.testing.failing_storage import FailingRecordStore, Fault
 from strongroom.vaultlog.chain import authorise_device, remove_device
 from strongroom.vaultlog.entry import Entry, RecordWritten
+from strongroom.verifier.client_binding import AttestedClient
 
 KEM_KEY = bytes(PUBLIC_KEY_BYTES)
 HOUR_MS = 3_600_000
@@ -328,6 +340,97 @@ def test_all_that_is_noted_of_an_account_can_be_forgotten(world, device) -> None
         devices.forget(transaction, world.person.account_id, [world.person.device.public, device.public])
         assert not devices.notes(transaction, world.person.account_id, [world.person.device.public])
         assert devices.waiting(transaction, world.person.account_id, at_ms=world.now_ms) == ()
+
+
+def evidence_of(world: World, device: SigningKey, *, ends_in_ms: int = 7 * 24 * HOUR_MS, **changes: Any) -> Any:
+    """What a session has proven of its code, as the gate in front of the store leaves it."""
+    result = SimpleNamespace(simulated=True, kind="sgx-dcap-3", claims=SimpleNamespace(measurement=b"m" * 32))
+    return AttestedClient(
+        **{
+            "result": result,
+            "role": ClientRole.DEVICE,
+            "machine": b"M" * 32,
+            "context": sha256(device.public),
+            "session": b"h" * 32,
+            "attested_at_ms": world.now_ms,
+            "expires_at_ms": world.now_ms + ends_in_ms,
+        }
+        | changes
+    )
+
+
+def enrolled(world: World, session: ChannelSession) -> tuple[DeviceCertificate, bool]:
+    answer = world.service.devices.enrol(session, device_api.Enrol())
+    signed = SignedDeviceCertificate.from_bytes(answer.certificate)
+    assert signed.is_signed_by(answer.enrolment_key)
+    return signed.certificate, answer.evidence_was_new
+
+
+def test_a_certificate_says_what_the_session_has_proven(world) -> None:
+    person, session = world.person, world.session
+    certificate, new = enrolled(world, session)
+    assert (certificate.device_key, certificate.attested, new) == (person.device.public, None, False)
+    assert certificate.not_after_ms - certificate.not_before_ms == UNATTESTED_LIFETIME_MS
+    assert person.account_id not in certificate.to_bytes()
+    session.client = evidence_of(world, person.device)
+    attested, new = enrolled(world, session)
+    assert new
+    assert attested.attested == AttestedGrade(measurement=b"m" * 32, platform="simulated", attested_at_ms=world.now_ms)
+    assert attested.not_after_ms == world.now_ms + ATTESTED_LIFETIME_MS
+    assert attested.serial != certificate.serial
+    assert attested.account == certificate.account
+    (view,) = world.listed().devices
+    assert (view.grade, view.measurement) == ("attested", b"m" * 32)
+
+
+def test_renewing_without_new_evidence_gives_no_time(world) -> None:
+    world.session.client = evidence_of(world, world.person.device)
+    first, _ = enrolled(world, world.session)
+    world.set_time(world.now_ms + HOUR_MS)
+    second, new = enrolled(world, world.session)
+    assert not new
+    assert (second.not_before_ms, second.not_after_ms) == (first.not_before_ms + HOUR_MS, first.not_after_ms)
+
+
+def test_a_certificate_never_outlives_the_verdict(world) -> None:
+    world.session.client = evidence_of(world, world.person.device, ends_in_ms=HOUR_MS)
+    certificate, _ = enrolled(world, world.session)
+    assert certificate.not_after_ms == world.now_ms + HOUR_MS
+    world.set_time(world.now_ms + HOUR_MS)
+    assert enrolled(world, world.session)[0].attested is None
+
+
+def test_evidence_that_is_not_for_this_device_s_key_earns_no_grade(world, device) -> None:
+    world.session.client = evidence_of(world, device)
+    assert enrolled(world, world.session)[0].attested is None
+
+
+def test_only_a_proven_device_is_enrolled(world) -> None:
+    with pytest.raises(NotAuthorised, match="no device"):
+        world.service.devices.enrol(world.logged_in(), device_api.Enrol())
+
+
+def test_an_account_can_admit_attested_devices_only(world) -> None:
+    demand = device_api.DemandEvidence(attested=True)
+    with pytest.raises(ClientNotAttested, match="only an attested device can"):
+        world.service.devices.demand_evidence(world.session, demand)
+    attested = world.proven()
+    attested.client = evidence_of(world, world.person.device)
+    world.service.devices.demand_evidence(attested, demand)
+    world.service.devices.check(attested)
+    for session in (world.session, world.logged_in()):
+        with pytest.raises(ClientNotAttested, match="attested devices only"):
+            world.service.devices.check(session)
+    other = world.proven()
+    other.client = evidence_of(world, SigningKey.generate())
+    with pytest.raises(ClientNotAttested):
+        world.service.devices.check(other)
+    world.set_time(attested.client.expires_at_ms)
+    with pytest.raises(ClientNotAttested):
+        world.service.devices.check(attested)
+    attested.client = evidence_of(world, world.person.device)
+    world.service.devices.demand_evidence(attested, device_api.DemandEvidence(attested=False))
+    world.service.devices.check(world.session)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)
