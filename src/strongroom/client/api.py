@@ -210,11 +210,11 @@ class StoreApi:
 
     def enrol(self, body: device_api.Enrol) -> device_api.Enrolled:
         """Get a certificate for the device that this session has proven."""
-        return self._call("/v1/devices/enrol", body, device_api.Enrolled)
+        return self.call("/v1/devices/enrol", body, device_api.Enrolled)
 
     def demand_evidence(self, body: device_api.DemandEvidence) -> device_api.Done:
         """Have the account admit attested devices only, or any again."""
-        return self._call("/v1/devices/demand-evidence", body, device_api.Done)
+        return self.call("/v1/devices/demand-evidence", body, device_api.Done)
 
     def refuse_device(self, body: device_api.RefuseDevice) -> device_api.Done:
         """Have a request forgotten."""

@@ -1,4 +1,4 @@
-"""This device's certificate: kept in the local store, renewed by itself (docs/spec/enrolment.md 5.3)."""
+"""This device's certificate: kept in the local store, renewed by itself (docs/spec/enrolment.md 6.3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Device certificate: the store's word that a device belongs to an account, and what it has proven of its code.
 
 Short-lived, and of no use without the device's key: whoever shows one signs the hash of the session that it is shown
-in. docs/spec/enrolment.md section 5.
+in. docs/spec/enrolment.md section 6.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Issues device certificates (docs/spec/enrolment.md 5). What a session has proven decides the grade.
+"""Issues device certificates (docs/spec/enrolment.md 6). What a session has proven decides the grade.
 
 An attested certificate lasts from the evidence, not from the renewal: renewing without new evidence gives no time.
 """

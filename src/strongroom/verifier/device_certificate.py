@@ -1,4 +1,4 @@
-"""Judging a device certificate that is shown in a session (docs/spec/enrolment.md 5.2).
+"""Judging a device certificate that is shown in a session (docs/spec/enrolment.md 6.2).
 
 For services that have no look into the store's database: they learn of a revocation when the certificate ends. The
 store itself asks its database at each request and needs none.
@@ -67,44 +67,44 @@ def judge_certificate(
     admitted = rule.measurements is None or (grade is not None and grade.measurement in rule.measurements)
     checks = [
         (
-            "5.2.1",
+            "6.2.1",
             Check.SIGNATURE,
             signed.is_signed_by(rule.enrolment_key),
             "the device certificate is not signed by this tenant's enrolment key",
         ),
         (
-            "5.2.2",
+            "6.2.2",
             Check.DEPLOYMENT,
             equal(certificate.deployment, rule.deployment),
             "the device certificate is of another deployment",
         ),
-        ("5.2.3", Check.FRESHNESS, certificate.epoch == rule.epoch, "the device certificate is of another epoch"),
+        ("6.2.3", Check.FRESHNESS, certificate.epoch == rule.epoch, "the device certificate is of another epoch"),
         (
-            "5.2.4",
+            "6.2.4",
             Check.DEPLOYMENT,
             equal(certificate.tenant, rule.tenant),
             "the device certificate is another tenant's",
         ),
         (
-            "5.2.5",
+            "6.2.5",
             Check.EXPIRY,
             certificate.not_before_ms - _CLOCK_SKEW_MS <= at_ms < certificate.not_after_ms,
             "the device certificate has expired or is not valid yet",
         ),
         (
-            "5.2.6",
+            "6.2.6",
             Check.EXPIRY,
             certificate.not_after_ms - since_ms <= lifetime_ms,
             "the device certificate lasts longer than its grade may",
         ),
         (
-            "5.2.7",
+            "6.2.7",
             Check.KEY_BINDING,
             verify(certificate.device_key, SHOWN_LABEL, shown_in(session, shown), signature),
             "the device has not signed this session",
         ),
         (
-            "5.2.8",
+            "6.2.8",
             Check.MEASUREMENT,
             admitted,
             "the device has not attested to code that this service admits",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from attested import Enclave, client_of, new_platform
 from store_client import FakeClock, FakeSealer, Person, new_service, new_session, reopened
 from strongroom.base.errors import (
     ClientNotAttested,
@@ -42,6 +44,7 @@ from strongroom.store.devices import WAITING_MS, DeviceNote, Devices, Waiting
 from strongroom.store.http import store_application
 from strongroom.store.sessions import ChannelSession
 from strongroom.testing.failing_storage import FailingRecordStore, Fault
+from strongroom.testing.loopback import Loopback
 from strongroom.vaultlog.chain import authorise_device, remove_device
 from strongroom.vaultlog.entry import Entry, RecordWritten
 from strongroom.verifier.client_binding import AttestedClient
@@ -197,6 +200,35 @@ def test_the_routes_look_a_device_up_at_each_request(world, device) -> None:
             assert (answer.status_code, answer.json()["error"]) in {(403, "device-revoked"), (401, "not-authorised")}
             if path == "/v1/vault/fetch":
                 assert answer.json()["error"] == "device-revoked"
+
+
+def test_a_revoked_device_loses_its_channel_and_what_it_could_resume(tmp_path: Path, device) -> None:
+    """Over a real channel: the refusal is the last thing that is said in it, and its ticket opens nothing more."""
+    world, enclave = World(), Enclave(new_platform(tmp_path / "platform"))
+    world.admit(device)
+    service = enclave.service(store_application(world.service))
+    body = api.encode(api.FetchPage(after=0, limit=1))
+    with Loopback(service) as url, client_of(url, enclave.terms(max_resumed_age=timedelta(hours=1))) as (http, to):
+
+        def prove() -> Any:
+            proof = api.device_proof(to.peer().session, world.person.account_id)
+            shown = api.DeviceSession(
+                account_id=world.person.account_id,
+                device_key=device.public,
+                signature=device.sign(api.DEVICE_PROOF_LABEL, proof),
+            )
+            return http.post("/v1/sessions/device", content=api.encode(shown))
+
+        assert prove().status_code == 200
+        assert http.post("/v1/vault/fetch", content=body).status_code == 200
+        first = to.peer()
+        world.revoke(device)
+        assert http.post("/v1/vault/fetch", content=body).json()["error"] == "device-revoked"
+        # the channel is gone and so is the key to resume it: the client makes a whole exchange, and is nobody
+        assert http.post("/v1/vault/fetch", content=body).json()["error"] == "not-authorised"
+        assert to.peer().session != first.session
+        assert not to.peer().resumed
+        assert prove().json()["error"] == "device-revoked"
 
 
 def test_a_password_alone_removes_no_device(world, device) -> None:
