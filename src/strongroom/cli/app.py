@@ -9,6 +9,7 @@ import typer
 from strongroom.cli import (
     add,
     admin,
+    backup,
     collateral,
     configuration,
     connect,
@@ -78,6 +79,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "invite": invite.invite,
         "serve": serve.serve,
         "rotate": rotate.rotate,
+        "backup": backup.backup,
+        "restore": backup.restore,
         "join": join.join,
         "platform": platform.platform,
         "openapi": openapi.openapi,

@@ -18,6 +18,7 @@ from strongroom.formats.joining import JOIN_PATH
 from strongroom.formats.quorum import QUORUM_PATH
 from strongroom.storage.files import make_private_directory
 from strongroom.store.administration import Administrators, AdminService
+from strongroom.store.backup import restore_rows
 from strongroom.store.deployment import Deployment
 from strongroom.store.donor import Donor
 from strongroom.store.guess_gate import bound_anchor, open_guesses
@@ -40,6 +41,8 @@ from strongroom.verifier.policy_compose import policy_from_toml
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
+    from pathlib import Path
+    from typing import BinaryIO
 
     from strongroom.attesters.simulated import SimulatedAttester
     from strongroom.base.clock import Clock
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.donors import Donors
     from strongroom.formats.collateral import Collateral
+    from strongroom.formats.restore_notice import RestoreNotice
     from strongroom.store.charter import Charter
     from strongroom.store.deployment import Branch
     from strongroom.store.freshness import FreshnessAnchor
@@ -66,6 +70,7 @@ __all__ = [
     "instance_routes",
     "join_at",
     "open_service",
+    "restore_deployment",
     "simulated_enclave",
     "tenancy_of",
 ]
@@ -175,6 +180,26 @@ def join_at(
     collateral = platform.collateral(clock.now()).to_json()
     with donor.transport() as transport:
         return join_deployment(storage, attester, transport, collateral=collateral)
+
+
+def restore_deployment(
+    settings: StorageSettings, platform: Path, backup: BinaryIO, *, reason: str, epoch: int
+) -> RestoreNotice:
+    """Put a backup back, and let the deployment say so. Stopped between the two, it goes on with the second."""
+    attester = simulated_enclave(SimulatedPlatform.open(platform))
+    make_private_directory(settings.data)
+    storage = open_storage(settings, create=True)
+    try:
+        if not Deployment.is_being_restored(storage):
+            try:
+                restore_rows(storage, backup)
+            except Conflict as cause:
+                raise Misconfigured(f"{settings.name} is not empty", hint=cause.hint) from cause
+        deployment = Deployment.open(storage, attester, restoring=True)
+        now_ms = int(SystemClock().now().timestamp() * 1000)
+        return deployment.note_restored(time_ms=now_ms, reason=reason, at_least=epoch)
+    finally:
+        storage.close()
 
 
 @contextmanager

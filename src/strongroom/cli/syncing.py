@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from strongroom.base.errors import Misbehaviour, Misconfigured, RollbackDetected
+from strongroom.base.errors import Misbehaviour, Misconfigured, RollbackDetected, StrongroomError
 from strongroom.cli.output import note
 from strongroom.cli.wanted import open_store
 from strongroom.client.driver import sync_device
 from strongroom.client.enrolment import keep_enrolled
 from strongroom.client.profile import ProfileState
 from strongroom.client.repair import hand_back
+from strongroom.client.restores import announced_restore
 from strongroom.storage.files import make_private_directory, write_private_file
 
 if TYPE_CHECKING:
@@ -58,10 +59,26 @@ def store_of(device: Device) -> Iterator[StoreApi]:
             path = folder / f"{error.code}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.cbor"
             write_private_file(path, error.proof)
             note(f"the proof is kept in {path}; `strongroom proof verify` shows it")
-        error.hint = error.hint or _HINTS.get(type(error), _STOP)
+        error.hint = error.hint or _announced(device, store) or _HINTS.get(type(error), _STOP)
         raise
     finally:
         store.close()
+
+
+def _announced(device: Device, store: StoreApi) -> str:
+    """Say what the deployment has signed about a restore that can be behind this, if anything."""
+    try:
+        notice = announced_restore(device, store)
+    except StrongroomError:  # what is being reported is worse than a question that stays open
+        return ""
+    if notice is None:
+        return ""
+    restored, taken = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (notice.restored_ms, notice.taken_ms))
+    said = f" ({notice.reason})" if notice.reason else ""
+    return (
+        f"the deployment signed that a backup of {taken:%Y-%m-%d %H:%M} UTC was put back on {restored:%Y-%m-%d %H:%M}"
+        f" UTC{said}; if its operator confirms that, `strongroom sync --repair` hands back what it lost"
+    )
 
 
 _STOP: Final = "do not go on with this store; ask its operator, and show the proof"

@@ -116,6 +116,10 @@ class StoreApi:
         """Prove this device in this session."""
         return self.call("/v1/sessions/device", body, api.DeviceProven)
 
+    def restores(self, body: api.AskRestores) -> api.Restores:
+        """Ask what the deployment has signed about restores."""
+        return self.call("/v1/restores", body, api.Restores)
+
     def ask_factor(self, body: account_api.AskFactor) -> account_api.FactorAsked:
         """Ask which second factors will do."""
         return self.call("/v1/sessions/factor/start", body, account_api.FactorAsked)

@@ -24,6 +24,7 @@ __all__ = [
     "AccountView",
     "Append",
     "Appended",
+    "AskRestores",
     "Body",
     "DeviceProven",
     "DeviceSession",
@@ -43,6 +44,7 @@ __all__ = [
     "RegisterStart",
     "RegisterStarted",
     "RenewKeys",
+    "Restores",
     "ViewKept",
     "decode",
     "device_proof",
@@ -221,6 +223,16 @@ class HistoryProven(Body, frozen=True):
     """Its answer: a consistency path for each length, in their order."""
 
     paths: Annotated[list[Path], msgspec.Meta(max_length=MAX_LENGTHS_PER_PROOF)]
+
+
+class AskRestores(Body, frozen=True):
+    """``POST /v1/restores``: what the deployment has signed about restores of its database."""
+
+
+class Restores(Body, frozen=True):
+    """Its answer: signed restore notices (docs/spec/restores.md), the oldest first."""
+
+    notices: Annotated[list[Small], msgspec.Meta(max_length=8)]
 
 
 class PublishView(Body, frozen=True):

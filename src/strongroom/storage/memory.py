@@ -36,10 +36,10 @@ class _ReadTransaction:
 
 
 class _WriteTransaction(_ReadTransaction):
-    def insert(self, table: str, key: bytes, value: bytes) -> None:
+    def insert(self, table: str, key: bytes, value: bytes, *, version: int = 1) -> None:
         if self.get(table, key) is not None:
             raise exists(table)
-        self._rows[str(table), key] = StoredRow(1, bytes(value))
+        self._rows[str(table), key] = StoredRow(version, bytes(value))
 
     def replace(self, table: str, key: bytes, *, expected_version: int, value: bytes) -> None:
         row = self.get(table, key)

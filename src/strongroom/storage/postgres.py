@@ -77,9 +77,9 @@ class _ReadTransaction:
 
 
 class _WriteTransaction(_ReadTransaction):
-    def insert(self, table: str, key: bytes, value: bytes) -> None:
-        statement = f"INSERT INTO {check_table(table)} (key, version, value) VALUES (%b, 1, %b) ON CONFLICT DO NOTHING"  # noqa: S608
-        if not self._change(statement, (check_key(key), value)):
+    def insert(self, table: str, key: bytes, value: bytes, *, version: int = 1) -> None:
+        statement = f"INSERT INTO {check_table(table)} (key, version, value) VALUES (%b, %b, %b) ON CONFLICT DO NOTHING"  # noqa: S608
+        if not self._change(statement, (check_key(key), version, value)):
             raise exists(table)
 
     def replace(self, table: str, key: bytes, *, expected_version: int, value: bytes) -> None:

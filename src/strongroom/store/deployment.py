@@ -21,6 +21,8 @@ from strongroom.crypto.hashing import labelled_hash, sha256
 from strongroom.crypto.kdf import KEY_BYTES
 from strongroom.crypto.signatures import SEED_BYTES, SigningKey
 from strongroom.formats.instance_certificate import MAX_LIFETIME_MS, InstanceCertificate, machine_id
+from strongroom.formats.restore_notice import RestoreNotice
+from strongroom.store.backup import UNFINISHED_ROW
 from strongroom.store.charter import Charter
 from strongroom.store.epochs import FIRST_EPOCH, BranchSealing, RootKeys, keep_earlier
 from strongroom.store.guess_gate import found_guesses
@@ -28,6 +30,7 @@ from strongroom.store.joins import JoinEvent, JoinLog, JoinRecord
 from strongroom.store.keys import DEFAULT_TENANT, StoreKeys
 from strongroom.store.ports import Table
 from strongroom.store.quorum_record import QuorumRecord
+from strongroom.store.restores import keep_notice
 from strongroom.store.root import Root, Sealer, keep_copy, open_copy, replace_copy
 from strongroom.store.sealing import OneKey, SealedRows
 from strongroom.store.transactions import transact
@@ -117,10 +120,46 @@ class Deployment:
         return cls(storage, sealer, root)
 
     @classmethod
-    def open(cls, storage: RecordStore, sealer: Sealer) -> Deployment:
-        """Unseal the root key; ``Misconfigured`` when there is none, or none for this code on this platform."""
+    def open(cls, storage: RecordStore, sealer: Sealer, *, restoring: bool = False) -> Deployment:
+        """Unseal the root key; ``Misconfigured`` when there is none, or none for this code on this platform.
+
+        A deployment whose backup was put back opens for ``note_restored`` only, until that was called.
+        """
         cls.require(storage)
+        if not restoring and cls.is_being_restored(storage):
+            raise Misconfigured("a restore was not finished", hint="run `strongroom restore` again")
         return cls(storage, sealer, open_copy(storage, sealer))
+
+    @staticmethod
+    def is_being_restored(storage: RecordStore) -> bool:
+        """Tell whether a backup's rows were put back and the deployment has not said so yet."""
+        with storage.read() as transaction:
+            return transaction.get(Table.DEPLOYMENT, UNFINISHED_ROW) is not None
+
+    def note_restored(self, *, time_ms: int, reason: str, at_least: int = 0) -> RestoreNotice:
+        """Begin an epoch that clients see, and sign that the rows are a backup's (docs/spec/restores.md)."""
+        key = self._load_deployment_key()
+
+        def note(transaction: WriteTransaction) -> RestoreNotice:
+            row = transaction.get(Table.DEPLOYMENT, UNFINISHED_ROW)
+            if row is None:
+                raise Conflict("no restore is under way")
+            fields = Fields.decode(row.value, path="unfinished restore", error=Malformed, max_bytes=64)
+            notice = RestoreNotice(
+                deployment=self.deployment_id,
+                epoch=max(self._epoch(transaction) + 1, at_least),
+                taken_ms=fields.number("taken"),
+                restored_ms=time_ms,
+                reason=reason,
+            )
+            keep_notice(transaction, notice.sign(key))
+            self._put(transaction, "epoch", canonical.encode({"epoch": notice.epoch}))
+            self._log(transaction, JoinEvent.RESTORE, time_ms, sha256(notice.to_bytes()))
+            transaction.delete(Table.DEPLOYMENT, UNFINISHED_ROW, expected_version=row.version)
+            return notice
+
+        # one transaction: a crash before it leaves a deployment that does not open, after it one that has said it
+        return transact(self.storage, note)
 
     @staticmethod
     def require(storage: RecordStore) -> None:

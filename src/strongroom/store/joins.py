@@ -39,6 +39,7 @@ class JoinEvent(StrEnum):
     SHARES = "shares"
     QUORUM = "quorum"
     ROTATION = "rotation"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,8 +69,8 @@ class ReadTransaction(Protocol):
 class WriteTransaction(ReadTransaction, Protocol):
     """Changes that become durable together or not at all. Reads see them at once; others see them after the commit."""
 
-    def insert(self, table: Table, key: bytes, value: bytes) -> None:
-        """Add a row with version 1; ``Conflict`` when the key has one."""
+    def insert(self, table: Table, key: bytes, value: bytes, *, version: int = 1) -> None:
+        """Add a row; ``Conflict`` when the key has one. Only what puts a backup back names another version than 1."""
         ...
 
     def replace(self, table: Table, key: bytes, *, expected_version: int, value: bytes) -> None:

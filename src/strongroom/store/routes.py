@@ -212,6 +212,14 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         errors=(MalformedEntry,),
     ),
     route(
+        "/v1/restores",
+        StoreService.restores,
+        api.AskRestores,
+        api.Restores,
+        "Give the deployment's signed notices of restores of its database",
+        grade=Grade.NOTHING,
+    ),
+    route(
         "/v1/vault/view",
         StoreService.publish_view,
         api.PublishView,

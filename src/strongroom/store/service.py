@@ -16,6 +16,7 @@ from strongroom.store.devices import Devices
 from strongroom.store.enrolment import Enroller
 from strongroom.store.keys import DEFAULT_TENANT
 from strongroom.store.quotas import Unlimited, require_below
+from strongroom.store.restores import notices
 from strongroom.store.sessions import DeviceIdentity
 from strongroom.store.transactions import transact
 from strongroom.store.vaults import Renewal, Vaults, size_of
@@ -260,6 +261,12 @@ class StoreService:
         # what was lost had been admitted once: it counts again, and is not refused
         self._allowance.used(size=sum(map(size_of, body.entries)))
         return api.Appended(head=head)
+
+    def restores(self, session: ChannelSession, body: api.AskRestores) -> api.Restores:
+        """Give the restore notices that the deployment has signed. They are no secret."""
+        del session, body
+        with self._storage.read() as transaction:
+            return api.Restores(notices=list(notices(transaction)))
 
     def append(self, session: ChannelSession, body: api.Append) -> api.Appended:
         """Append entries durably, all or none. What is acknowledged is on disk."""
