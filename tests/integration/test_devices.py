@@ -84,6 +84,7 @@ def test_a_store_admits_clients_by_their_evidence_and_grades_their_devices(
     expect(world.run("sync"), 0)
     (device,) = world.run("devices", "--json").json["devices"]
     assert (device["grade"], device["measurement"]) == ("attested", measure_client().hex())
+    expect(world.run("devices", "demand-evidence"), 0, "attested devices only")
     # another manufacturer's platform is none that the policy knows
     elsewhere = tmp_path / "elsewhere"
     assert strongroom("platform", elsewhere).code == 0

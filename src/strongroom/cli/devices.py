@@ -163,6 +163,28 @@ def revoke(
         emit(f"revoked {found.short_id} {found.name}".rstrip())
 
 
+@app.command("demand-evidence")
+def demand_evidence(
+    attested: Annotated[
+        bool, typer.Option("--attested-only/--any", help="Admit attested devices only, or any of yours again.")
+    ] = True,
+    password_file: PasswordFile = None,
+    home: Home = None,
+) -> None:
+    """Have the store refuse devices of yours that show no evidence it accepts. This one has to be attested itself.
+
+    Example: strongroom devices demand-evidence --attested-only
+    """
+    from strongroom.cli.output import emit
+    from strongroom.client.account import prove_device
+    from strongroom.formats.device_api import DemandEvidence
+
+    with _connected(home, password_file) as (store, device):
+        prove_device(store, device)
+        store.demand_evidence(DemandEvidence(attested=attested))
+    emit("attested devices only" if attested else "any device of yours")
+
+
 def _state(*, member: bool, current: bool) -> str:
     if current:
         return "this device"
