@@ -255,6 +255,7 @@ def open_service(
             clock=clock,
             limits=_limits(config.channel),
             observer=observer,
+            probe=lambda: Deployment.require(storage),
         )
 
 

@@ -49,6 +49,9 @@ def serve(
         str | None,
         typer.Option("--donor-measurement", help="Measurement of the code that runs there, if another.", metavar="HEX"),
     ] = None,
+    drain_seconds: Annotated[
+        int, typer.Option("--drain-seconds", min=0, max=3600, help="After SIGTERM: how long to say `not ready` first.")
+    ] = 0,
     quorum_slot: Annotated[
         int | None,
         typer.Option("--quorum-slot", min=1, max=9, help="Which member of the deployment's quorum this instance is."),
@@ -150,4 +153,6 @@ def serve(
             port=port,
             tls_certificate=settings.store.tls_certificate,
             tls_key=settings.store.tls_key,
+            drain=service.drain,
+            drain_seconds=drain_seconds,
         )

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -14,7 +15,9 @@ from strongroom.base.errors import Misconfigured
 from strongroom.cli.output import note
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from types import FrameType
 
 
 __all__ = ["run"]
@@ -29,10 +32,14 @@ def run(
     port: int,
     tls_certificate: Path | None = None,
     tls_key: Path | None = None,
+    drain: Callable[[], None] | None = None,
+    drain_seconds: float = 0.0,
 ) -> None:
     """Serve an ASGI application until stopped.
 
-    The port is taken before it is announced, so whoever reads the line can connect.
+    The port is taken before it is announced, so whoever reads the line can connect. Asked to stop, it calls ``drain``
+    and goes on for ``drain_seconds``, so that whoever balances the load looks elsewhere; then it finishes what is
+    under way, for ten seconds at most, and ends.
     """
     _check_tls(tls_certificate, tls_key)
     listening = _listen(host, port)
@@ -53,11 +60,29 @@ def run(
     # Before anybody is told that we run, so that we end in order however early we are asked to. The server raises the
     # signal once more when it has finished: to these handlers, so that what our caller opened is closed as well.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, server.handle_exit)
+        signal.signal(number, _stopping(server, drain, drain_seconds))
     address, bound = listening.getsockname()[:2]
     scheme = "http" if tls_certificate is None else "https"
     note(f"listening on {scheme}://{f'[{address}]' if ':' in address else address}:{bound}")
     server.run(sockets=[listening])
+
+
+def _stopping(
+    server: uvicorn.Server, drain: Callable[[], None] | None, seconds: float
+) -> Callable[[int, FrameType | None], None]:
+    draining: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if drain is None or seconds <= 0 or draining:  # asked once more, it ends at once
+            server.handle_exit(number, frame)
+            return
+        draining.append(number)
+        drain()
+        waiting = threading.Timer(seconds, server.handle_exit, (number, frame))
+        waiting.daemon = True
+        waiting.start()
+
+    return stop
 
 
 def _check_tls(certificate: Path | None, key: Path | None) -> None:

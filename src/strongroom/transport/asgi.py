@@ -43,6 +43,7 @@ from strongroom.transport.paths import (
     HEALTH_PATH,
     KEYED_PATH,
     MESSAGE_PATH,
+    READY_PATH,
     STREAM_PATH,
     STREAM_TYPE,
 )
@@ -76,6 +77,7 @@ __all__ = [
 ]
 
 _MAX_SEALED_BYTES: Final = MAX_MESSAGE_BYTES + 64
+_DRAINED_SECONDS: Final = 5.0  # by then another instance has taken over, or this one is started again
 _MIN_RATE: Final = 8 * 1024  # bytes per second
 
 
@@ -97,6 +99,7 @@ class _ChannelService:
         self._shared_keys = shared_keys
         self._limits = limits or ChannelLimits()
         self._channels = ChannelTable(self._limits, clock)
+        self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request; start-up and shutdown go to the application."""
@@ -112,6 +115,17 @@ class _ChannelService:
             retry_after = error.retry_after_seconds if isinstance(error, Unavailable) else None
             await respond(send, error.http_status, _error_json(error), "application/json", retry_after=retry_after)
 
+    def drain(self) -> None:
+        """Take no new sessions and no new requests; those under way are finished. Clients go elsewhere, or wait."""
+        self._draining = True
+
+    def _refuse_while_draining(self) -> None:
+        if self._draining:
+            raise Unavailable("this instance is being stopped", retry_after_seconds=_DRAINED_SECONDS)
+
+    def _require_ready(self) -> None:
+        """Raise an ``Unavailable`` error while this service could not serve a client."""
+
     @property
     def open_channels(self) -> int:
         """How many channels are open."""
@@ -120,21 +134,29 @@ class _ChannelService:
     async def _outer(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["method"], scope["path"]:
             case "POST", path if path == EXCHANGE_PATH:
+                self._refuse_while_draining()
                 body = await self._body(receive, MAX_HELLO_BYTES)
                 with self._observer.exchange("attested"):
                     answer = await self._exchange(body)
                 await respond(send, 200, answer, CONTENT_TYPE)
             case "POST", path if path == KEYED_PATH:
+                self._refuse_while_draining()
                 body = await self._body(receive, MAX_KEYED_REQUEST_BYTES)
                 with self._observer.exchange("keyed"):
                     answer = self._keyed(body)
                 await respond(send, 200, answer, CONTENT_TYPE)
+            case "POST", path if path in {MESSAGE_PATH, STREAM_PATH} and self._draining:
+                raise ChannelRefused("this instance is being stopped", hint="attest again")
             case "POST", path if path == MESSAGE_PATH:
                 await self._message(scope, receive, send)
             case "POST", path if path == STREAM_PATH:
                 await self._stream(scope, receive, send)
             case (("GET" | "HEAD"), path) if path == HEALTH_PATH:
                 await respond(send, 200, b'{"status":"ok"}', "application/json")
+            case (("GET" | "HEAD"), path) if path == READY_PATH:
+                self._refuse_while_draining()
+                await asyncio.to_thread(self._require_ready)
+                await respond(send, 200, b'{"status":"ready"}', "application/json")
             case _:
                 await respond(send, 404, b'{"error":"not-found"}', "application/json")
 
@@ -234,6 +256,7 @@ class AttestedService(_ChannelService):
     """The middleware with evidence. One instance holds the channels of one process.
 
     ``shared_keys`` are accepted besides; the application tells such channels by ``shared_key``. ``observer`` watches.
+    ``probe`` raises an ``Unavailable`` error while the application could not serve anybody.
     """
 
     def __init__(
@@ -247,14 +270,23 @@ class AttestedService(_ChannelService):
         limits: ChannelLimits | None = None,
         shared_keys: SharedKeyring | None = None,
         observer: ChannelObserver | None = None,
+        probe: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(application, clock=clock, shared_keys=shared_keys, limits=limits, observer=observer)
+        self._probe = probe
         self._endorsements = endorsements
         self._identities = identities
         self._batcher = QuoteBatcher(attester, identities, clock, observer=self._observer)
         self._resumptions = ResumptionTable(
             capacity=self._limits.max_resumptions, max_age_seconds=self._limits.resumption_seconds, clock=clock
         )
+
+    def _require_ready(self) -> None:
+        now = self._clock.now()
+        self._identities.identity(now)
+        self._endorsements.collateral(now)
+        if self._probe is not None:
+            self._probe()
 
     async def _exchange(self, hello: bytes) -> bytes:
         self._channels.require_room()

@@ -13,6 +13,7 @@ __all__ = [
     "HEALTH_PATH",
     "KEYED_PATH",
     "MESSAGE_PATH",
+    "READY_PATH",
     "STREAM_FROM_BYTES",
     "STREAM_PATH",
     "STREAM_TYPE",
@@ -26,6 +27,7 @@ STREAM_PATH: Final = "/strongroom/v1/stream"
 CLIENT_EVIDENCE_PATH: Final = "/strongroom/v1/client-evidence"
 """Inside the channel: where a client shows its own evidence (docs/spec/attested-channel.md 14)."""
 HEALTH_PATH: Final = "/strongroom/v1/health"
+READY_PATH: Final = "/strongroom/v1/ready"
 APPRAISE_PATH: Final = "/strongroom/v1/appraise"
 VERIFIER_PATH: Final = "/strongroom/v1/verifier"
 APPRAISAL_TYPE: Final = "application/vnd.strongroom.appraisal"
