@@ -32,6 +32,7 @@ from strongroom.cli import (
     proof,
     quorum,
     ratls,
+    recovery,
     register,
     release,
     remove,
@@ -82,6 +83,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "backup": backup.backup,
         "restore": backup.restore,
         "join": join.join,
+        "recover": recovery.recover,
         "platform": platform.platform,
         "openapi": openapi.openapi,
     },
@@ -98,6 +100,7 @@ app.add_typer(policy.app, rich_help_panel=_TRUST)
 app.add_typer(notice.app, name="notice", rich_help_panel=_TRUST)
 app.add_typer(instances.app, rich_help_panel=_SERVICE)
 app.add_typer(quorum.app, rich_help_panel=_SERVICE)
+app.add_typer(recovery.app, rich_help_panel=_SERVICE)
 app.add_typer(release.app, rich_help_panel=_SERVICE)
 app.add_typer(upgrade.app, rich_help_panel=_SERVICE)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)

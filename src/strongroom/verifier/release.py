@@ -2,7 +2,7 @@
 
 Pure: a state that only moves forward, manifests and an instant in; a new state or every objection out. The steps and
 their numbers are those of docs/spec/release-manifest.md. A store keeps such a state and hands its root key over by
-it; a client keeps one to know which measurements may follow the code that it has itself.
+it; ``strongroom release verify`` follows a chain for people.
 """
 
 from __future__ import annotations
