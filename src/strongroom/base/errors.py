@@ -41,6 +41,7 @@ __all__ = [
     "QuotaExceeded",
     "RecordTampered",
     "RollbackDetected",
+    "SecondFactorMissing",
     "SecondFactorNeeded",
     "StorageUnavailable",
     "StoreUnreachable",
@@ -200,6 +201,12 @@ class SecondFactorNeeded(Denied):
     """The password was right, and the account has a second factor, which is still to be shown."""
 
     code = "second-factor-needed"
+
+
+class SecondFactorMissing(Denied):
+    """The tenant demands a second factor of everybody, and this account has none yet."""
+
+    code = "second-factor-missing"
 
 
 class QuotaExceeded(Denied):

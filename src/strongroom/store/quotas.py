@@ -30,6 +30,10 @@ class Allowance(Protocol):
         """Give how many accounts there may be, ``None`` for any number; raises when none may be opened at all."""
         ...
 
+    def second_factor_required(self) -> bool:
+        """Tell whether an account without a second factor may neither read nor write."""
+        ...
+
     def check_bytes(self, size: int) -> None:
         """Raise ``QuotaExceeded`` when ``size`` more bytes are too many."""
         ...
@@ -49,6 +53,10 @@ class Unlimited:
     def account_limit(self) -> int | None:
         """Allow."""
         return None
+
+    def second_factor_required(self) -> bool:
+        """Demand nothing."""
+        return False
 
     def check_bytes(self, size: int) -> None:
         """Allow."""
@@ -74,6 +82,10 @@ class TenantAllowance:
         if tenant.policy.registration is Registration.CLOSED:
             raise NotAuthorised("this tenant takes no registrations")
         return min((limit for limit in (tenant.quota.accounts, tenant.quota.vaults) if limit is not None), default=None)
+
+    def second_factor_required(self) -> bool:
+        """Demand what the tenant's policy demands."""
+        return self._current().policy.second_factor_required
 
     def check_bytes(self, size: int) -> None:
         """Hold new entries to the quota of bytes."""

@@ -23,6 +23,7 @@ from strongroom.base.errors import (
     MalformedRecord,
     NotAuthorised,
     QuotaExceeded,
+    SecondFactorMissing,
     SecondFactorNeeded,
     StorageUnavailable,
     TenantSuspended,
@@ -175,6 +176,7 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.Page,
         "Give a page of the vault's entries and the head of this moment",
         grade=Grade.ACCOUNT,
+        errors=(SecondFactorMissing, MalformedEntry),
     ),
     route(
         "/v1/vault/append",
@@ -183,7 +185,7 @@ STORE_ROUTES: Final[tuple[Route[StoreService], ...]] = (
         api.Appended,
         "Append entries to exactly this head, all or none",
         grade=Grade.ACCOUNT,
-        errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord, VaultBehind),
+        errors=(HeadMoved, Conflict, MalformedEntry, MalformedRecord, SecondFactorMissing, VaultBehind),
     ),
     route(
         "/v1/accounts/view",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from strongroom.base.errors import NotAuthorised, SecondFactorNeeded
+from strongroom.base.errors import NotAuthorised, SecondFactorMissing, SecondFactorNeeded
 from strongroom.formats import store_api as api
 from strongroom.store.account_index import AccountIndex, IndexedAccount
 from strongroom.store.account_operations import AccountOperations, Parts, view_of
@@ -184,6 +184,7 @@ class StoreService:
     def fetch(self, session: ChannelSession, body: api.FetchPage) -> api.Page:
         """Give a page of the vault's entries and the head of this moment, having noted what the device has seen."""
         identity = session.require()
+        self._check_second_factor(identity)
         if body.view:
             self._note_view(identity, body.view)
         with self._storage.read() as transaction:
@@ -271,6 +272,7 @@ class StoreService:
     def append(self, session: ChannelSession, body: api.Append) -> api.Appended:
         """Append entries durably, all or none. What is acknowledged is on disk."""
         identity = session.require()
+        self._check_second_factor(identity)
         size = sum(map(size_of, body.entries))
         self._allowance.check_bytes(size)
 
@@ -287,6 +289,16 @@ class StoreService:
         head = transact(self._storage, extend)
         self._allowance.used(size=size)
         return api.Appended(head=head)
+
+    def _check_second_factor(self, identity: DeviceIdentity) -> None:
+        if not self._allowance.second_factor_required():
+            return
+        with self._storage.read() as transaction:
+            if self.owner.factors(transaction, identity.account_id).required:
+                return
+        raise SecondFactorMissing(
+            "this tenant demands a second factor, and the account has none", hint="add one, then sync again"
+        )
 
     def _note_view(self, identity: DeviceIdentity, view: bytes) -> None:
         devices = () if identity.device_key is None else (identity.device_key,)

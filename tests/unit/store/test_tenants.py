@@ -1,8 +1,10 @@
 """Tenants: apart in everything, closed and held to quotas when an administrator says so, and gone when deleted."""
 
+import base64
 import os
 from dataclasses import replace
 
+import pyotp
 import pytest
 
 from store_client import FakeClock, FakeSealer, Person, guesses_of, new_deployment, new_session
@@ -11,12 +13,14 @@ from strongroom.base.errors import (
     MalformedMessage,
     NotAuthorised,
     QuotaExceeded,
+    SecondFactorMissing,
     StorageUnavailable,
     TenantSuspended,
     TenantUnknown,
 )
 from strongroom.cli.instance import tenancy_of
 from strongroom.crypto.opaque import WrongPassword
+from strongroom.formats import account_api
 from strongroom.formats import store_api as api
 from strongroom.storage.memory import MemoryRecordStore
 from strongroom.store.deployment import Deployment
@@ -254,3 +258,22 @@ def test_a_tenant_shows_no_secret():
     tenant = World().create()
     assert tenant.secret.hex() not in repr(tenant)
     assert repr(tenant.secret) not in repr(tenant) + repr(tenant.branch_secret)
+
+
+def test_where_a_second_factor_is_demanded_nobody_reads_or_writes_without_one(world):
+    tenant = world.create(policy=TenantPolicy(second_factor_required=True))
+    person = Person("somebody")
+    person.register(world.service(tenant))
+    service, session = world.service(tenant), new_session()
+    person.prove(service, session)
+    with pytest.raises(SecondFactorMissing):
+        service.fetch(session, api.FetchPage(after=0, limit=1))
+    before = person.chain
+    pair = person.write(os.urandom(16), b"sealed")
+    with pytest.raises(SecondFactorMissing):
+        person.append(service, session, [pair], before)
+    secret = service.owner.add_totp(session, account_api.AddTotp(name="phone")).secret
+    code = pyotp.TOTP(base64.b32encode(secret).decode()).at(world.clock.instant)
+    service.owner.add_totp_finish(session, account_api.AddTotpFinish(code=code))
+    person.append(service, session, [pair], before)
+    assert len(service.fetch(session, api.FetchPage(after=0, limit=9)).entries) == 2
