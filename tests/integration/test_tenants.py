@@ -24,7 +24,7 @@ UNUSUAL = (PASSWORD, USERNAME, TITLE, CUSTOMER, "Zwiebelkuchen", "rübezahl", "S
 class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.deployment = Deployment.create(folder)
+        port = free_port()
         self.metrics = f"127.0.0.1:{free_port()}"
         self.key = folder / "admin.key"
         self.password = folder / "password"
@@ -38,7 +38,8 @@ class Place:
             [store]
             data = "store"
             simulated_platform = "platform"
-            listen = "127.0.0.1:{self.deployment.port}"
+            url = "http://127.0.0.1:{port}"
+            listen = "127.0.0.1:{port}"
             [administration]
             keys = ["{made.out.strip()}"]
             [logs]
@@ -47,6 +48,13 @@ class Place:
             [metrics]
             listen = "{self.metrics}"
             """
+        )
+        invitation = strongroom("init", "--config", self.config)
+        assert invitation.code == 0, invitation.err
+        again = strongroom("invite", "--config", self.config)
+        assert again.out == invitation.out
+        self.deployment = Deployment(
+            data=folder / "store", platform=folder / "platform", port=port, invitation=invitation.out.strip()
         )
         self.shown: list[str] = []
 

@@ -18,7 +18,7 @@ from strongroom.cli.settings import Address, Choice, Effect, File, Hexadecimals,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Config", "Setting", "checked", "load", "settings"]
+__all__ = ["Config", "Setting", "checked", "load", "load_for_deployment", "settings"]
 
 _PREFIX: Final = "STRONGROOM_"
 _FOREIGN: Final = frozenset({"STRONGROOM_HOME"})  # the client's
@@ -217,6 +217,16 @@ def checked(config: Config) -> Config:
         raise Misconfigured(
             "there are fewer administrators than it takes to delete a tenant",
             setting="administration.deletion_approvals",
+        )
+    return config
+
+
+def load_for_deployment(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Read the settings for a command that makes or describes a deployment: an address has to be among them."""
+    config = checked(load(file, environment, flags)[0])
+    if not config.store.url:
+        raise Misconfigured(
+            "store.url is not set", setting="store.url", hint="give --url, or set it in the file that --config names"
         )
     return config
 

@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import AsJson, Database, DatabasePasswordFile
+from strongroom.cli.options import AsJson, ConfigFile, Database, DatabasePasswordFile
 
 __all__ = ["init"]
 
 
 def init(
-    data: Annotated[Path, typer.Option("--data", help="Directory for the store's database.")],
+    config: ConfigFile = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Directory for the store's database.")] = None,
     simulated_platform: Annotated[
-        Path, typer.Option("--simulated-platform", help="Directory of the simulated platform; made if it is missing.")
-    ],
-    url: Annotated[str, typer.Option("--url", help="Address under which clients will reach the store.")],
+        Path | None,
+        typer.Option("--simulated-platform", help="Directory of the simulated platform; made if it is missing."),
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Address under which clients will reach the store.")] = None,
     counter: Annotated[
         str,
         typer.Option(
@@ -66,8 +68,11 @@ def init(
 
     Example: strongroom init --data store --simulated-platform platform --url http://127.0.0.1:7700
     """
+    import os
+
     from strongroom.attesters.simulated import SimulatedPlatform
     from strongroom.cli.charters import charter_of, named_machines
+    from strongroom.cli.config import load_for_deployment
     from strongroom.cli.counters import new_counter
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.instance import create_deployment, simulated_enclave
@@ -75,7 +80,16 @@ def init(
     from strongroom.client.invitation import Invitation
     from strongroom.verifier.anchors import Anchor
 
-    platform = SimulatedPlatform.open(simulated_platform, create=True)
+    flags = {
+        "store.data": data,
+        "store.simulated_platform": simulated_platform,
+        "store.url": url,
+        "database.url": database,
+        "database.password_file": database_password_file,
+    }
+    loaded = load_for_deployment(config, os.environ, flags)
+    directory, platform_directory = loaded.store.directories
+    platform = SimulatedPlatform.open(platform_directory, create=True)
     attester = simulated_enclave(platform)
     charter = charter_of(
         machines=named_machines(machine, attester.platform_id),
@@ -86,10 +100,14 @@ def init(
         recovery=recovery,
         holders=recovery_holder or (),
     )
-    settings = StorageSettings(data=data, database=database, password_file=database_password_file)
-    deployment = create_deployment(settings, attester, new_counter(counter, simulated_platform), charter)
+    settings = StorageSettings(
+        data=directory, database=loaded.database.url or None, password_file=loaded.database.password_file
+    )
+    deployment = create_deployment(settings, attester, new_counter(counter, platform_directory), charter)
     root = Anchor.from_certificate(platform.root_certificate_pem, simulated=True)
-    invitation = Invitation(url=url, deployment=deployment.deployment_id, simulated_root=root.spki).to_text()
+    invitation = Invitation(
+        url=loaded.store.url, deployment=deployment.deployment_id, simulated_root=root.spki
+    ).to_text()
     if as_json:
         emit_json(
             {

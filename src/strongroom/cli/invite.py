@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from strongroom.cli.options import AsJson, Database, DatabasePasswordFile
+from strongroom.cli.options import AsJson, ConfigFile, Database, DatabasePasswordFile
 
 __all__ = ["invite"]
 
 
 def invite(
-    data: Annotated[Path, typer.Option("--data", help="Directory of the store's database.")],
+    config: ConfigFile = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Directory of the store's database.")] = None,
     simulated_platform: Annotated[
-        Path, typer.Option("--simulated-platform", help="Directory of the simulated platform.")
-    ],
-    url: Annotated[str, typer.Option("--url", help="Address under which clients will reach the store.")],
+        Path | None, typer.Option("--simulated-platform", help="Directory of the simulated platform.")
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Address under which clients will reach the store.")] = None,
     policy: Annotated[
         Path | None,
         typer.Option("--policy", help="Policy file that clients have to use; its digest is named.", metavar="TOML"),
@@ -47,7 +48,10 @@ def invite(
 
     Example: strongroom invite --data store --simulated-platform platform --url https://vault.example --qr
     """
+    import os
+
     from strongroom.base.errors import Misconfigured
+    from strongroom.cli.config import load_for_deployment
     from strongroom.cli.databases import StorageSettings
     from strongroom.cli.deployments import opened_deployment
     from strongroom.cli.hexadecimal import from_hex
@@ -60,14 +64,25 @@ def invite(
     from strongroom.verifier.policy_compose import policy_from_toml
 
     digest = None if policy is None else policy_from_toml(read_file(policy)).digest
-    settings = StorageSettings(data=data, database=database, password_file=database_password_file)
-    with opened_deployment(settings, simulated_platform) as (deployment, attester, platform):
+    flags = {
+        "store.data": data,
+        "store.simulated_platform": simulated_platform,
+        "store.url": url,
+        "database.url": database,
+        "database.password_file": database_password_file,
+    }
+    loaded = load_for_deployment(config, os.environ, flags)
+    directory, platform_directory = loaded.store.directories
+    settings = StorageSettings(
+        data=directory, database=loaded.database.url or None, password_file=loaded.database.password_file
+    )
+    with opened_deployment(settings, platform_directory) as (deployment, attester, platform):
         this = machine_id(attester.platform_id)
         named = [this if text == "this" else from_hex(text, setting="machine") for text in machine or ()]
         if len(named) > MAX_MACHINES:
             raise Misconfigured(f"an invitation names at most {MAX_MACHINES} machines", setting="machine")
         invitation = Invitation(
-            url=url,
+            url=loaded.store.url,
             deployment=deployment.deployment_id,
             simulated_root=Anchor.from_certificate(platform.root_certificate_pem, simulated=True).spki,
             policy_digest=digest,
