@@ -32,7 +32,10 @@ _CALLS = frozenset(
         "hand_back",
     }
 )
-_BEFORE_PROOF = frozenset({"register_start", "register_finish", "login_start", "login_finish", "prove_device"})
+_BEFORE_PROOF = frozenset({"register_start", "register_finish", "login_start", "login_finish", "prove_device"}) | {
+    "ask_factor",
+    "prove_factor",
+}
 _OF_DEVICES = {
     "list_devices": "listed",
     "ask_for_approval": "ask",
@@ -42,6 +45,13 @@ _OF_DEVICES = {
     "enrol": "enrol",
     "demand_evidence": "demand_evidence",
 }
+_OF_OWNER = {
+    name: name
+    for name in (
+        "ask_factor", "prove_factor", "list_factors", "add_totp", "add_totp_finish", "add_key", "add_key_finish",
+        "remove_factor", "password_start", "password_finish", "read_log",
+    )
+} | {"delete_account": "delete"}  # fmt: skip
 
 
 class DirectStore:
@@ -77,15 +87,17 @@ class DirectStore:
         """Nothing is open."""
 
     def __getattr__(self, name: str) -> Callable[[Any], Any]:
-        if name not in _CALLS and name not in _OF_DEVICES:
+        if name not in _CALLS and name not in _OF_DEVICES and name not in _OF_OWNER:
             raise AttributeError(name)
 
         def call(body: Any) -> Any:
             self.calls.append(name)
             self.before(name)
-            if name in _OF_DEVICES or name in _CALLS - _BEFORE_PROOF:
-                self.service.devices.check(self._session)  # as every route does that needs a proven session
-            if name in _OF_DEVICES:
+            if name in _OF_DEVICES or name in (_CALLS | set(_OF_OWNER)) - _BEFORE_PROOF:
+                self.service.check(self._session)  # as every route does that needs a proven session
+            if name in _OF_OWNER:
+                answer = getattr(self.service.owner, _OF_OWNER[name])(self._session, body)
+            elif name in _OF_DEVICES:
                 answer = getattr(self.service.devices, _OF_DEVICES[name])(self._session, body)
             else:
                 answer = getattr(self.service, name)(self._session, body)

@@ -16,6 +16,7 @@ from strongroom.crypto.signatures import SigningKey
 from strongroom.formats import store_api as api
 from strongroom.store.deployment import Deployment
 from strongroom.store.guess_gate import GuessGate, bound_anchor, open_guesses
+from strongroom.store.guessing import STANDARD_LIMITS
 from strongroom.store.ports import RecordStore
 from strongroom.store.service import StoreService
 from strongroom.store.sessions import ChannelSession
@@ -48,6 +49,7 @@ class FakeClock:
         return self.seconds
 
 
+LIMITS = STANDARD_LIMITS
 _ANCHORS: dict[bytes, MemoryAnchor] = {}
 
 
@@ -75,7 +77,7 @@ def guesses_of(storage: RecordStore, deployment: Deployment, clock: FakeClock) -
     """Open the gate of a deployment that ``new_deployment`` made."""
     bound = bound_anchor(storage, deployment.rows, deployment.keys)
     anchor = None if bound is None else _ANCHORS[bound]
-    return open_guesses(storage, deployment.rows, deployment.keys, clock, anchor)
+    return open_guesses(storage, deployment.rows, deployment.keys, clock, anchor, limits=LIMITS)
 
 
 def new_session() -> ChannelSession:

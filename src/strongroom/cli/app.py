@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from strongroom.cli import (
+    account,
     add,
     admin,
     backup,
@@ -15,6 +16,7 @@ from strongroom.cli import (
     connect,
     devices,
     edit,
+    factor,
     get,
     head,
     import_,
@@ -27,6 +29,7 @@ from strongroom.cli import (
     measure,
     notice,
     openapi,
+    password,
     platform,
     policy,
     proof,
@@ -64,7 +67,7 @@ app = typer.Typer(
 
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     _TRUST: {"verify": verify.verify, "measure": measure.measure, "connect": connect.connect},
-    _DEVICE: {"register": register.register, "login": login.login},
+    _DEVICE: {"register": register.register, "login": login.login, "password": password.password},
     _VAULT: {
         "list": list_.list_,
         "get": get.get,
@@ -93,6 +96,8 @@ for panel, commands in _COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 
 app.add_typer(devices.app, name="devices", rich_help_panel=_DEVICE)
+app.add_typer(factor.app, name="factor", rich_help_panel=_DEVICE)
+app.add_typer(account.app, name="account", rich_help_panel=_DEVICE)
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(admin.app, rich_help_panel=_SERVICE)
 app.add_typer(configuration.app, rich_help_panel=_SERVICE)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from strongroom.cli.options import AsJson, Home, PasswordFile
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from strongroom.client.api import StoreApi
-    from strongroom.client.device import Device
 
 __all__ = ["app"]
 
@@ -38,6 +30,7 @@ def devices(
     from datetime import UTC, datetime
 
     from strongroom.cli.output import emit, emit_json
+    from strongroom.cli.syncing import connected
     from strongroom.client.approval import waiting_devices
     from strongroom.client.devices import known_devices
 
@@ -47,7 +40,7 @@ def devices(
     def day(at_ms: int) -> str | None:
         return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}" if at_ms else None
 
-    with _connected(home, password_file) as (store, device):
+    with connected(home, password_file) as (store, device):
         known = known_devices(store, device)
         waiting = waiting_devices(store, device)
     if as_json:
@@ -99,9 +92,10 @@ def approve(
     Example: strongroom devices approve 7Q2M-9KDT-0VXR-3HBE-51NC
     """
     from strongroom.cli.output import emit, emit_json
+    from strongroom.cli.syncing import connected
     from strongroom.client.approval import approve_device
 
-    with _connected(home, password_file) as (store, device):
+    with connected(home, password_file) as (store, device):
         shown = approve_device(store, device, code)
     if as_json:
         emit_json({"device": shown.device_key.hex(), "name": shown.name})
@@ -121,10 +115,11 @@ def refuse(
     """
     from strongroom.base.errors import Misconfigured
     from strongroom.cli.output import emit
+    from strongroom.cli.syncing import connected
     from strongroom.client.approval import waiting_devices
     from strongroom.formats.device_api import RefuseDevice
 
-    with _connected(home, password_file) as (store, device):
+    with connected(home, password_file) as (store, device):
         found = [
             shown.device_key
             for _, shown in waiting_devices(store, device)
@@ -152,9 +147,10 @@ def revoke(
     Example: strongroom devices revoke phone
     """
     from strongroom.cli.output import emit, emit_json
+    from strongroom.cli.syncing import connected
     from strongroom.client.devices import find_device, known_devices, revoke_device
 
-    with _connected(home, password_file) as (store, device):
+    with connected(home, password_file) as (store, device):
         found = find_device(known_devices(store, device), device_id)
         revoke_device(store, device, found.device_key)
     if as_json:
@@ -176,10 +172,11 @@ def demand_evidence(
     Example: strongroom devices demand-evidence --attested-only
     """
     from strongroom.cli.output import emit
+    from strongroom.cli.syncing import connected
     from strongroom.client.account import prove_device
     from strongroom.formats.device_api import DemandEvidence
 
-    with _connected(home, password_file) as (store, device):
+    with connected(home, password_file) as (store, device):
         prove_device(store, device)
         store.demand_evidence(DemandEvidence(attested=attested))
     emit("attested devices only" if attested else "any device of yours")
@@ -189,12 +186,3 @@ def _state(*, member: bool, current: bool) -> str:
     if current:
         return "this device"
     return "active" if member else "revoked"
-
-
-@contextmanager
-def _connected(home: Path | None, password_file: Path | None) -> Iterator[tuple[StoreApi, Device]]:
-    from strongroom.cli.syncing import store_of
-    from strongroom.cli.unlock import unlocked
-
-    with unlocked(home, password_file) as device, store_of(device) as store:
-        yield store, device

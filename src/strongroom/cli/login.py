@@ -17,6 +17,7 @@ from strongroom.cli.options import (
     PasswordFile,
     PolicyFile,
     RootFile,
+    SecondFactorFile,
     Username,
     home_directory,
 )
@@ -41,6 +42,7 @@ def login(
         bool,
         typer.Option("--ask-a-device", help="Ask another device for approval instead of using the account secret."),
     ] = False,
+    second_factor_file: SecondFactorFile = None,
     device_name: DeviceName = None,
     password_file: PasswordFile = None,
     home: Home = None,
@@ -63,6 +65,7 @@ def login(
     from strongroom.cli.options import device_name as named
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.cli.prompts import read_account_secret, read_password
+    from strongroom.cli.second_factors import page_of, second_factor
     from strongroom.cli.wanted import Wanted, met
     from strongroom.client.account import Credentials, joined
     from strongroom.client.approval import Patience, joined_by_approval
@@ -79,7 +82,10 @@ def login(
     )
     with met(wanted, directory) as (store, trust):
         credentials = Credentials(
-            username=username, password=read_password(password_file), device_name=named(device_name)
+            username=username,
+            password=read_password(password_file),
+            device_name=named(device_name),
+            second_factor=lambda asked: second_factor(asked, second_factor_file, page=page_of(trust.url)),
         )
         if ask_a_device:
             joining = joined_by_approval(

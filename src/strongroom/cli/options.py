@@ -22,6 +22,7 @@ __all__ = [
     "PasswordFile",
     "PolicyFile",
     "RootFile",
+    "SecondFactorFile",
     "Username",
     "device_name",
     "home_directory",
@@ -100,5 +101,13 @@ AttestWith = Annotated[
         "--attest-with-simulated-platform",
         help="Prove this client's code to the store, on this simulated platform; its evidence names the platform.",
         metavar="DIR",
+    ),
+]
+SecondFactorFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--second-factor-file",
+        help="File with a code of the authenticator application or a recovery code, or - for standard input.",
+        metavar="FILE",
     ),
 ]

@@ -18,9 +18,9 @@ MAX_NOTES_BYTES = 400_000  # the longest notes that an item takes, in any script
 _MAX_SECRET_BYTES = 16 * 1024
 
 
-def read_password(file: Path | None, *, confirm: bool = False) -> bytes:
+def read_password(file: Path | None, *, confirm: bool = False, name: str = "Password") -> bytes:
     """Read the account's password as the bytes that are stretched: UTF-8 of its NFC form (RFC 8265 section 4.2)."""
-    password = read_secret("Password", file, confirm=confirm)
+    password = read_secret(name, file, confirm=confirm)
     if not password:
         raise Malformed("the password is empty", path="password")
     return unicodedata.normalize("NFC", password).encode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from strongroom.base.errors import Misbehaviour, Misconfigured, RollbackDetected, StrongroomError
 from strongroom.cli.output import note
+from strongroom.cli.unlock import unlocked
 from strongroom.cli.wanted import open_store
 from strongroom.client.driver import sync_device
 from strongroom.client.enrolment import keep_enrolled
@@ -18,13 +19,14 @@ from strongroom.storage.files import make_private_directory, write_private_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from strongroom.client.api import StoreApi
     from strongroom.client.device import Device
     from strongroom.client.repair import Repaired
     from strongroom.sync.effects import Summary
 
-__all__ = ["repair_and_keep_proof", "store_of", "sync_and_keep_proof"]
+__all__ = ["connected", "repair_and_keep_proof", "store_of", "sync_and_keep_proof"]
 
 
 def sync_and_keep_proof(device: Device) -> Summary:
@@ -42,6 +44,13 @@ def repair_and_keep_proof(device: Device) -> Repaired:
     """Hand back what the store has lost; a ``Misbehaviour`` is written to ``proofs/`` before it is raised on."""
     with store_of(device) as store:
         return hand_back(device, store)
+
+
+@contextmanager
+def connected(home: Path | None, password_file: Path | None) -> Iterator[tuple[StoreApi, Device]]:
+    """Unlock this device and give a way to its store."""
+    with unlocked(home, password_file) as device, store_of(device) as store:
+        yield store, device
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from strongroom.client.device import NewDevice, create_device, discard_device, u
 from strongroom.client.profile import ProfileState, Trust, load_profile, profile_exists, save_profile
 from strongroom.crypto import opaque
 from strongroom.crypto.stretching import RFC_9106_LOW_MEMORY, StretchProfile
+from strongroom.formats import account_api
 from strongroom.formats import store_api as api
 from strongroom.records.account_secret import AccountSecret
 from strongroom.records.keyring import Keyring
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Credentials",
     "LoggedIn",
+    "in_one_session",
     "joined",
     "joined_with",
     "log_in",
@@ -62,12 +64,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Credentials:
-    """A name and a password, the cost of stretching it, and what this device is to be called. No representation."""
+    """A name and a password, the cost of stretching it, and what this device is to be called. No representation.
+
+    ``second_factor`` is asked for one where the account has any; without it, such a login fails.
+    """
 
     username: str
     password: bytes
     cost: StretchProfile = RFC_9106_LOW_MEMORY
     device_name: str = ""
+    second_factor: Callable[[account_api.FactorAsked], account_api.ProveFactor] | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -201,7 +207,7 @@ def prove_device(store: StoreApi, device: Device) -> bytes:
         )
         return session
 
-    return _in_one_session(store, prove)
+    return in_one_session(store, prove)
 
 
 def mark_ready(device: Device) -> Device:
@@ -266,7 +272,7 @@ def _register(store: StoreApi, device: Device, credentials: Credentials) -> None
             )
         )
 
-    _in_one_session(store, register)
+    in_one_session(store, register)
 
 
 def _is_ours(store: StoreApi, device: Device) -> bool:
@@ -278,13 +284,24 @@ def _is_ours(store: StoreApi, device: Device) -> bool:
 
 
 def log_in(store: StoreApi, credentials: Credentials) -> LoggedIn:
-    """Prove the password; ``NotAuthorised`` for a wrong one and for an unknown account."""
+    """Prove the password, and a second factor where the account has one.
+
+    ``NotAuthorised`` for a wrong password, an unknown account and a wrong second factor; ``SecondFactorNeeded`` where
+    the credentials bring none.
+    """
 
     def attempt(_session: bytes) -> LoggedIn:
         ke3, export_key = _prove_password(store, credentials)
-        return LoggedIn(view=store.login_finish(ke3), export_key=export_key)
+        try:
+            view = store.login_finish(ke3)
+        except SecondFactorNeeded:
+            if credentials.second_factor is None:
+                raise
+            asked = store.ask_factor(account_api.AskFactor())
+            view = store.prove_factor(credentials.second_factor(asked))
+        return LoggedIn(view=view, export_key=export_key)
 
-    return _in_one_session(store, attempt)
+    return in_one_session(store, attempt)
 
 
 def log_in_as_device(store: StoreApi, device: Device) -> LoggedIn:
@@ -297,7 +314,7 @@ def log_in_as_device(store: StoreApi, device: Device) -> LoggedIn:
             store.login_finish(ke3)
         return export_key
 
-    export_key = _in_one_session(store, attempt)
+    export_key = in_one_session(store, attempt)
     prove_device(store, device)
     return LoggedIn(view=store.read_account(api.ReadAccount()), export_key=export_key)
 
@@ -314,7 +331,7 @@ def _prove_password(store: StoreApi, credentials: Credentials) -> tuple[api.Logi
     return api.LoginFinish(ke3=ke3), export_key
 
 
-def _in_one_session(store: StoreApi, attempt: Callable[[bytes], T]) -> T:
+def in_one_session(store: StoreApi, attempt: Callable[[bytes], T]) -> T:
     """Make several calls that belong to one session; where the store was restarted between them, make them again.
 
     So a refusal is always about who asks, and never about a session that nobody knows any more.

@@ -7,8 +7,10 @@ of what opens the profile's wrapped root key; the password is the other half) an
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from strongroom.base.errors import Misconfigured, StorageUnavailable
 from strongroom.client.profile import Profile, ProfileState, Trust, load_profile, save_profile
@@ -33,6 +35,7 @@ __all__ = [
     "discard_device",
     "keep_keyring",
     "renewal_begun",
+    "rewrapped",
     "unlocked_device",
 ]
 
@@ -186,6 +189,24 @@ def renewal_begun(device: Device) -> Keyring | None:
     """Give the keys of a renewal that this device began and has not heard the end of."""
     secret = device.store.get(_SECRETS, _RENEWAL)
     return None if secret is None else Keyring.from_secret(secret)
+
+
+def rewrapped(device: Device, password: bytes) -> Device:
+    """Let a device open with another password from now on; the device's secret and database stay as they are."""
+    secret = read_private_file(device.home / _SECRET_FILE, max_bytes=DEVICE_SECRET_BYTES)
+    if secret is None:
+        raise Misconfigured(f"{_SECRET_FILE} is missing")
+    wrapped = wrap_locally(
+        device.keyring.first,
+        password=password,
+        device_secret=secret,
+        account=device.profile.account_id,
+        cost=device.cost,
+    )
+    profile = msgspec.structs.replace(device.profile, wrapped_root_key=wrapped)
+    # commit point: the profile is replaced as a whole, so one of the two passwords opens the device at any time
+    save_profile(device.home, profile)
+    return replace(device, profile=profile, password=password)
 
 
 def discard_device(home: Path) -> None:

@@ -153,10 +153,14 @@ class PasswordStarted(Body, frozen=True):
 
 
 class PasswordFinish(Body, frozen=True):
-    """``POST /v1/account/password/finish``: the new record, and the root key wrapped under the new password."""
+    """``POST /v1/account/password/finish``: the new record, and the root keys wrapped under the new password.
+
+    ``generation`` is that of the newest of these keys; it has to be the account's.
+    """
 
     record: Small
     wrapped_root_key: Wrapped
+    generation: Annotated[int, msgspec.Meta(ge=1, le=1 << 32)]
 
 
 class PasswordChanged(Body, frozen=True):

@@ -253,6 +253,7 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         connection.execute("PRAGMA trusted_schema = OFF")  # whoever writes the file could add functions to its schema
         connection.execute("PRAGMA cell_size_check = ON")
     except BaseException:

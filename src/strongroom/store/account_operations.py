@@ -243,7 +243,14 @@ class AccountOperations:
             if not self._holds(transaction, identity):
                 raise NotAuthorised("this session's password is no longer what it was")
             # commit point: before it the old password, after it the new one; a root key is wrapped under either
-            self._.accounts.change(transaction, identity.account_id, credential, body.record, body.wrapped_root_key)
+            self._.accounts.change(
+                transaction,
+                identity.account_id,
+                credential,
+                record=body.record,
+                wrapped=body.wrapped_root_key,
+                generation=body.generation,
+            )
             self._note(transaction, identity.account_id, AccountEvent.PASSWORD_CHANGED)
 
         self._write(change)
@@ -334,7 +341,6 @@ class AccountOperations:
             raise StorageUnavailable("a row of second factors holds something else") from cause
 
     def _save(self, transaction: WriteTransaction, account_id: bytes, version: int, factors: Factors) -> None:
-        # the row stays when the last factor is gone: a row taken out must not look like one that never was
         key = self._factors_key(account_id)
         if version:
             self._.rows.replace(transaction, Table.FACTORS, key, expected_version=version, value=factors.to_bytes())

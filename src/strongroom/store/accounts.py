@@ -110,11 +110,23 @@ class Accounts:
         return credential, opaque.registration_response(self._opaque, credential, request)
 
     def change(
-        self, transaction: WriteTransaction, account_id: bytes, credential: bytes, record: bytes, wrapped: bytes
+        self,
+        transaction: WriteTransaction,
+        account_id: bytes,
+        credential: bytes,
+        *,
+        record: bytes,
+        wrapped: bytes,
+        generation: int,
     ) -> None:
-        """Put another record, under its own credential identifier, and the root key wrapped under it, in place."""
+        """Put another record, under its own credential identifier, and the root keys wrapped under it, in place.
+
+        ``Conflict`` when the account's keys are not of this generation: newer ones would be lost.
+        """
         RegistrationRecord.from_bytes(record)
         name, version, _, account = self._located(transaction, account_id)
+        if generation != account.generation:
+            raise Conflict(f"the account's keys are of generation {account.generation}")
         value = _encode(_Credential(credential, record), replace(account, wrapped_root_key=wrapped))
         self._rows.replace(transaction, Table.ACCOUNTS, name, expected_version=version, value=value)
 

@@ -99,7 +99,7 @@ class World:
         record, _ = opaque.client.finish_registration(
             state, started.response, stretching=identity_for_test_vectors_only
         )
-        self.owner.password_finish(session, api.PasswordFinish(record=record, wrapped_root_key=wrapped))
+        self.owner.password_finish(session, api.PasswordFinish(record=record, wrapped_root_key=wrapped, generation=1))
 
     def events(self) -> list[str]:
         return [line.event for line in self.owner.read_log(self.proven(), api.ReadLog()).lines]
@@ -329,7 +329,7 @@ OPERATIONS = {
     "add_key": api.AddKey(name="x", rp_id=RP),
     "remove_factor": api.RemoveFactor(id=bytes(8)),
     "password_start": api.PasswordStart(request=bytes(32)),
-    "password_finish": api.PasswordFinish(record=bytes(192), wrapped_root_key=b""),
+    "password_finish": api.PasswordFinish(record=bytes(192), wrapped_root_key=b"", generation=1),
     "read_log": api.ReadLog(),
     "delete": api.DeleteAccount(account_id=bytes(16)),
 }
@@ -387,10 +387,20 @@ def test_sessions_of_the_old_password_end_and_the_one_that_changed_it_goes_on(wo
 def test_a_change_is_finished_where_it_was_started_and_once(world: World) -> None:
     session = world.proven()
     with pytest.raises(NotAuthorised, match="was started"):
-        world.owner.password_finish(session, api.PasswordFinish(record=bytes(192), wrapped_root_key=b""))
+        world.owner.password_finish(session, api.PasswordFinish(record=bytes(192), wrapped_root_key=b"", generation=1))
     world.owner.password_start(session, api.PasswordStart(request=opaque.client.start_registration(b"x")[1]))
     with pytest.raises(MalformedMessage):
-        world.owner.password_finish(session, api.PasswordFinish(record=b"short", wrapped_root_key=b""))
+        world.owner.password_finish(session, api.PasswordFinish(record=b"short", wrapped_root_key=b"", generation=1))
+    assert world.logged_in().identity is not None
+
+
+def test_a_change_that_would_lose_newer_keys_is_refused(world: World) -> None:
+    session = world.proven()
+    state, request = opaque.client.start_registration(b"x")
+    started = world.owner.password_start(session, api.PasswordStart(request=request))
+    record, _ = opaque.client.finish_registration(state, started.response, stretching=identity_for_test_vectors_only)
+    with pytest.raises(Conflict, match="generation 1"):
+        world.owner.password_finish(session, api.PasswordFinish(record=record, wrapped_root_key=b"", generation=2))
     assert world.logged_in().identity is not None
 
 
