@@ -24,6 +24,7 @@ from strongroom.cli import (
     instances,
     invite,
     join,
+    legacy,
     list_,
     login,
     measure,
@@ -111,6 +112,7 @@ app.add_typer(upgrade.app, rich_help_panel=_SERVICE)
 app.add_typer(verifier.app, rich_help_panel=_TRUST)
 app.add_typer(ratls.app, rich_help_panel=_TRUST)
 app.add_typer(proof.app, name="proof", rich_help_panel=_TRUST)
+app.add_typer(legacy.app, name="legacy", rich_help_panel=_TRUST)
 
 
 def application(arguments: list[str], **settings: Any) -> Any:

@@ -18,7 +18,7 @@ from strongroom.base.errors import MalformedCollateral
 from strongroom.crypto import ecdsa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -96,6 +96,11 @@ class JsonFields:
     def __contains__(self, name: str) -> bool:
         return name in self._fields
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names of its fields, for a reader that refuses unknown ones."""
+        return self._fields.keys()
+
     def fail(self, rule: str) -> MalformedCollateral:
         """Build the error for a broken rule of this object."""
         return MalformedCollateral(rule, path=self.path)
@@ -110,6 +115,13 @@ class JsonFields:
         value = self._get(name)
         if not is_short_text(value):
             raise self.fail(f"field {name!r} is not a short printable text")
+        return value
+
+    def long_text(self, name: str, *, at_most: int) -> str:
+        """A text of at most ``at_most`` printable characters."""
+        value = self._get(name)
+        if not isinstance(value, str) or len(value) > at_most or not value.isprintable():
+            raise self.fail(f"field {name!r} is not a printable text of at most {at_most}")
         return value
 
     def hexadecimal(self, name: str, length: int) -> bytes:
