@@ -228,7 +228,7 @@ def test_a_serial_number_is_positive_and_a_signature_whole_bytes() -> None:
         with pytest.raises(MalformedCollateral):
             Certificate.from_der(good.replace(old, new, 1))
     bits = good.rindex(b"\x00\x30")
-    with pytest.raises(MalformedCollateral, match="whole bytes|Certificate::signature"):
+    with pytest.raises(MalformedCollateral, match=r"whole bytes|Certificate::signature"):
         Certificate.from_der(good[:bits] + b"\x01" + good[bits + 1 :])
 
 
