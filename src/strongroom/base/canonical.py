@@ -8,7 +8,7 @@ So a signature over bytes is a signature over the value, and a map with a duplic
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from strongroom.base.errors import Malformed
 
@@ -25,7 +25,13 @@ MAX_DEPTH: Final = 16  # our deepest structure has 5 levels; the limit keeps hos
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _SIMPLE_VALUES: Final[dict[int, bool | None]] = {_FALSE & 0x1F: False, _TRUE & 0x1F: True, _NULL & 0x1F: None}
+_MORE: Final = 24  # in a head: the number is in the next byte
+_LENGTH_IN_ONE_BYTE: Final = _BYTES << 5 | _MORE  # how digests, keys and signatures begin
 _MAX_NAME: Final = 64  # characters of a map key whose encoding is remembered
+_MAX_NAMES: Final = 32  # keys of a map whose order is remembered
+_TEXTS: Final = {str}
+_NAME_BYTES: Final = tuple([first - 0x5F if 0x60 <= first < 0x78 else 0 for first in range(256)])
+"""By its first byte, how many bytes the encoding of a short text has; 0 for everything else."""
 
 
 def _short_head(first: int) -> tuple[int, int] | None:
@@ -104,8 +110,14 @@ def _write(value: object, out: bytearray) -> None:
         raise TypeError(f"cannot encode a {type(value).__name__}")
 
 
-def _write_map(items: Mapping[object, object], out: bytearray) -> None:
+def _write_map(items: Mapping[Any, object], out: bytearray) -> None:
     _head(_MAP, len(items), out)
+    keys = tuple(items)
+    if len(keys) <= _MAX_NAMES and set(map(type, keys)) == _TEXTS and max(map(len, keys)) <= _MAX_NAME:
+        for encoded, name in _in_order(keys):
+            out += encoded
+            _write(items[name], out)
+        return
     for key, item in sorted([(_key(key), item) for key, item in items.items()], key=_first):
         out += key
         _write(item, out)
@@ -121,6 +133,12 @@ def _key(key: object) -> bytes:
     if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
         raise TypeError("map keys are integers, text or bytes")
     return encode(key)
+
+
+@lru_cache(maxsize=256)
+def _in_order(names: tuple[str, ...]) -> tuple[tuple[bytes, str], ...]:
+    """Give the encodings of a structure's field names in their order, each with its name."""
+    return tuple(sorted([(_name(name), name) for name in names]))
 
 
 @lru_cache(maxsize=1024)
@@ -144,24 +162,37 @@ class _Reader:
     def value(self, depth: int) -> Value:
         if depth > MAX_DEPTH:
             raise self.fail(f"nested deeper than {MAX_DEPTH}")
-        major, number = self.head()
-        match major:
-            case 2:
-                return self.take(number)
-            case 3:
-                return self.text(number)
-            case 0:
-                return number
-            case 1:
-                return -1 - number
-            case 4:
-                return [self.value(depth + 1) for _ in range(self.count(number))]
-            case 5:
-                return self.map(self.count(number), depth)
-            case 7:
-                return _SIMPLE_VALUES[number]
-            case _:
-                raise self.fail("tags are not used")
+        data, offset = self.data, self.offset
+        first = data[offset] if offset < len(data) else _MORE  # at the end, ``head`` objects
+        short = _SHORT_HEADS[first]
+        if short is not None:
+            major, number = short
+            self.offset = offset + 1
+        elif first == _LENGTH_IN_ONE_BYTE and offset + 1 < len(data) and data[offset + 1] >= 24:
+            major, number = _BYTES, data[offset + 1]
+            self.offset = offset + 2
+        else:
+            major, number = self.head()
+        if major == _BYTES:
+            offset = self.offset
+            end = offset + number
+            if end > len(data):
+                raise self.fail(f"{number} bytes wanted, {len(data) - offset} are left")
+            self.offset = end
+            return data[offset:end]
+        if major == _TEXT:
+            return self.text(number)
+        if major == _UINT:
+            return number
+        if major == _MAP:
+            return self.map(self.count(number), depth)
+        if major == _ARRAY:
+            return [self.value(depth + 1) for _ in range(self.count(number))]
+        if major == _NINT:
+            return -1 - number
+        if major == _SIMPLE:
+            return _SIMPLE_VALUES[number]
+        raise self.fail("tags are not used")
 
     def head(self) -> tuple[int, int]:
         """Read a head. A simple value other than false, true and null never gets past here."""
@@ -208,10 +239,18 @@ class _Reader:
     def map(self, count: int, depth: int) -> Value:
         items: dict[int | str | bytes, Value] = {}
         previous = b""
+        data = self.data
         for _ in range(count):
             start = self.offset
-            key = self.value(depth + 1)
-            raw = self.data[start : self.offset]
+            end = start + (_NAME_BYTES[data[start]] if start < len(data) else 0)
+            key: Value
+            if start < end <= len(data) and data[start:end].isascii():  # a field's name, as nearly all keys are
+                raw = data[start:end]
+                self.offset = end
+                key = raw[1:].decode()
+            else:
+                key = self.value(depth + 1)
+                raw = data[start : self.offset]
             if isinstance(key, bool) or not isinstance(key, (int, str, bytes)):
                 raise self.fail("map keys are integers, text or bytes")
             if raw <= previous:

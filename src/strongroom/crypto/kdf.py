@@ -7,7 +7,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,17 @@ def hkdf(secret: bytes, info: bytes, *, length: int = KEY_BYTES, salt: bytes | N
 
 
 def expand_each(secret: bytes, infos: Sequence[bytes]) -> list[bytes]:
-    """Give ``hkdf(secret, info)`` for each info; what they share, the extraction, is done once."""
-    pseudorandom = HKDF.extract(_SHA256, None, secret)
-    return [HKDFExpand(algorithm=_SHA256, length=KEY_BYTES, info=info).derive(pseudorandom) for info in infos]
+    """Give ``hkdf(secret, info)`` for each info; what they share, extraction and keyed state, is done once.
+
+    A key is as long as the hash, so its expansion is one block: HMAC of info and 0x01 (RFC 5869 section 2.3).
+    """
+    keyed = hmac.new(HKDF.extract(_SHA256, None, secret), digestmod=hashlib.sha256)
+    keys = []
+    for info in infos:
+        block = keyed.copy()
+        block.update(info + b"\x01")
+        keys.append(block.digest())
+    return keys
 
 
 def derive(secret: bytes, label: str, *context: bytes, length: int = KEY_BYTES) -> bytes:

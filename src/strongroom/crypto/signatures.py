@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -48,10 +49,15 @@ class SigningKey:
 def verify(public_key: bytes, label: str, message: bytes, signature: bytes) -> bool:
     """Tell whether ``signature`` is the key's over ``message`` for the purpose ``label``."""
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, _framed(label, message))
+        _public(public_key).verify(signature, _framed(label, message))
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+@lru_cache(maxsize=64)  # a client meets the same few instances and devices again and again
+def _public(key: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(key)
 
 
 def _framed(label: str, message: bytes) -> bytes:

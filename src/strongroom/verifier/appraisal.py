@@ -64,12 +64,14 @@ def appraise_quote(
     judge_policy(inquiry, policy, assessment, basis.issue_dates)
     if inquiry.findings:
         raise AppraisalRefused(inquiry.findings)
+    expires_at = min(inquiry.ends)
+    facts = assessment.collateral
     return AttestationResult(
         kind=assessment.kind,
         claims=assessment.claims,
         tcb=_known(assessment.tcb),
         platform=_known(assessment.platform),
-        collateral=basis.collateral_facts(min(inquiry.ends)),
+        collateral=facts if facts and facts.expires_at == expires_at else basis.collateral_facts(expires_at),
         anchor=_known(assessment.anchor),
         simulated=assessment.simulated,
         appraised_at=at,

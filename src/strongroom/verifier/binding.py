@@ -357,54 +357,35 @@ def _deployment(
         check=lambda: signed.is_signed_by(proof.deployment_key),
     )
     signed_claims = verify(certificate.instance_key, CLAIMS_SIGNATURE_LABEL, proof.claims, proof.claims_signature)
-    checks = [
-        (
-            "6.4",
-            expected is None or equal(named, expected),
-            "this is another deployment than the one expected",
-            (expected or b"").hex(),
-            named.hex(),
-        ),
-        (
-            "6.5",
-            equal(named, claims.deployment),
-            "the claims name another deployment",
-            named.hex(),
-            claims.deployment.hex(),
-        ),
-        (
+    findings: list[Finding] = []
+
+    def object_to(section: str, message: str, expected: str, actual: str) -> None:
+        section = f"attested-channel {section}"
+        findings.append(
+            Finding(check=Check.DEPLOYMENT, message=message, section=section, expected=expected, actual=actual)
+        )
+
+    if expected is not None and not equal(named, expected):
+        object_to("6.4", "this is another deployment than the one expected", expected.hex(), named.hex())
+    if not equal(named, claims.deployment):
+        object_to("6.5", "the claims name another deployment", named.hex(), claims.deployment.hex())
+    if not (equal(certificate.deployment, named) and vouched):
+        object_to(
             "6.6",
-            equal(certificate.deployment, named) and vouched,
             "the deployment key did not sign this instance's certificate",
             f"a signature by the key of {named.hex()}",
             f"a certificate that names {certificate.deployment.hex()}",
-        ),
-        (
-            "6.7",
-            equal(sha256(certificate.instance_key), claims.instance) and signed_claims,
-            "the instance key did not sign the claims",
-            f"claims by {sha256(certificate.instance_key).hex()}",
-            f"claims that name {claims.instance.hex()}",
-        ),
-        (
-            "6.8",
-            certificate.epoch == claims.epoch,
-            "the instance certificate is of another epoch",
-            str(claims.epoch),
-            str(certificate.epoch),
-        ),
-    ]
-    findings = [
-        Finding(
-            check=Check.DEPLOYMENT,
-            message=message,
-            section=f"attested-channel {section}",
-            expected=wanted,
-            actual=shown,
         )
-        for section, holds, message, wanted, shown in checks
-        if not holds
-    ]
+    instance = sha256(certificate.instance_key)
+    if not (equal(instance, claims.instance) and signed_claims):
+        object_to(
+            "6.7",
+            "the instance key did not sign the claims",
+            f"claims by {instance.hex()}",
+            f"claims that name {claims.instance.hex()}",
+        )
+    if certificate.epoch != claims.epoch:
+        object_to("6.8", "the instance certificate is of another epoch", str(claims.epoch), str(certificate.epoch))
     lifetime = certificate.not_after_ms - certificate.not_before_ms
     if not (certificate.not_before_ms <= at_ms < certificate.not_after_ms and lifetime <= MAX_LIFETIME_MS):
         findings.append(

@@ -36,9 +36,12 @@ def judge_policy(
     if assessment.tcb is not None:
         _tcb(inquiry, policy, assessment.claims, assessment.tcb)
     _collateral(inquiry, policy, assessment, issue_dates)
-    if not isinstance(policy.platforms, AnyValue) and assessment.platform is not None:
-        inquiry.require(
-            assessment.platform.ppid in policy.platforms,
+    if (
+        not isinstance(policy.platforms, AnyValue)
+        and assessment.platform is not None
+        and assessment.platform.ppid not in policy.platforms
+    ):
+        inquiry.object(
             Check.PLATFORM,
             "8.9",
             "the platform is not one that the policy accepts",
@@ -113,16 +116,16 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims | TdxClaim
         for rule in policy.tcb
         if rule.status is tcb.status and (rule.measurement is ANY or rule.measurement == claims.measurement)
     ]
-    accepted = ", ".join(sorted({rule.status.value for rule in policy.tcb})) or "no TCB status"
     why = f" ({'; '.join(tcb.shortfalls)})" if tcb.shortfalls else ""
-    if not inquiry.require(
-        bool(rules),
-        Check.TCB_STATUS,
-        "8.5",
-        f"TCB status is {tcb.status.value}, policy accepts {accepted}{why}",
-        expected=accepted,
-        actual=tcb.status.value,
-    ):
+    if not rules:
+        accepted = ", ".join(sorted({rule.status.value for rule in policy.tcb})) or "no TCB status"
+        inquiry.object(
+            Check.TCB_STATUS,
+            "8.5",
+            f"TCB status is {tcb.status.value}, policy accepts {accepted}{why}",
+            expected=accepted,
+            actual=tcb.status.value,
+        )
         return
     age = inquiry.at - tcb.date
 
@@ -136,39 +139,39 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims | TdxClaim
     def overdue(rule: TcbRule) -> float:
         return -math.inf if rule.maximum_tcb_age is ANY else (age - rule.maximum_tcb_age).total_seconds()
 
-    best = min(rules, key=lambda rule: (len(unaccepted(rule)), overdue(rule)))
-    inquiry.require(
-        not unaccepted(best),
-        Check.ADVISORY,
-        "8.6",
-        f"advisories with TCB status {tcb.status.value} that the policy does not accept",
-        actual=", ".join(unaccepted(best)),
-    )
+    best = rules[0] if len(rules) == 1 else min(rules, key=lambda rule: (len(unaccepted(rule)), overdue(rule)))
+    if excess := unaccepted(best):
+        inquiry.object(
+            Check.ADVISORY,
+            "8.6",
+            f"advisories with TCB status {tcb.status.value} that the policy does not accept",
+            actual=", ".join(excess),
+        )
     if best.maximum_tcb_age is ANY:
         return
     inquiry.holds_until(tcb.date, best.maximum_tcb_age)
-    inquiry.require(
-        age <= best.maximum_tcb_age,
-        Check.TCB_STATUS,
-        "8.15",
-        f"TCB status {tcb.status.value} is of an older TCB than the policy accepts{why}",
-        expected=f"at most {best.maximum_tcb_age}",
-        actual=str(age),
-    )
+    if age > best.maximum_tcb_age:
+        inquiry.object(
+            Check.TCB_STATUS,
+            "8.15",
+            f"TCB status {tcb.status.value} is of an older TCB than the policy accepts{why}",
+            expected=f"at most {best.maximum_tcb_age}",
+            actual=str(age),
+        )
 
 
 def _settings(inquiry: Inquiry, policy: AppraisalPolicy, platform: PckExtension) -> None:
     """Step 8.14: what the policy wants on is on, what it wants off is off, and undefined is neither."""
     for name, stated in platform_flags(platform).items():
         wanted: bool | AnyValue = getattr(policy, name)
-        inquiry.require(
-            wanted is ANY or stated is wanted,
-            Check.CONFIGURATION,
-            "8.14",
-            f"the platform's setting {name} is not what the policy wants",
-            expected=f"{name} = {wanted}",
-            actual="undefined" if stated is None else str(stated),
-        )
+        if wanted is not ANY and stated is not wanted:
+            inquiry.object(
+                Check.CONFIGURATION,
+                "8.14",
+                f"the platform's setting {name} is not what the policy wants",
+                expected=f"{name} = {wanted}",
+                actual="undefined" if stated is None else str(stated),
+            )
 
 
 def _collateral(
@@ -176,24 +179,24 @@ def _collateral(
 ) -> None:
     if assessment.collateral is not None:
         number = assessment.collateral.tcb_evaluation_data_number
-        inquiry.require(
-            number >= policy.minimum_tcb_evaluation_data_number,
-            Check.FRESHNESS,
-            "8.7",
-            "the collateral belongs to an older TCB evaluation than the policy accepts",
-            expected=f"at least {policy.minimum_tcb_evaluation_data_number}",
-            actual=str(number),
-        )
+        if number < policy.minimum_tcb_evaluation_data_number:
+            inquiry.object(
+                Check.FRESHNESS,
+                "8.7",
+                "the collateral belongs to an older TCB evaluation than the policy accepts",
+                expected=f"at least {policy.minimum_tcb_evaluation_data_number}",
+                actual=str(number),
+            )
     if isinstance(policy.maximum_collateral_age, AnyValue):
         return
     for name, issued in issue_dates.items():
         age = inquiry.at - issued
         inquiry.holds_until(issued, policy.maximum_collateral_age)
-        inquiry.require(
-            age <= policy.maximum_collateral_age,
-            Check.FRESHNESS,
-            "8.8",
-            f"{name} is older than the policy accepts",
-            expected=f"at most {policy.maximum_collateral_age}",
-            actual=str(age),
-        )
+        if age > policy.maximum_collateral_age:
+            inquiry.object(
+                Check.FRESHNESS,
+                "8.8",
+                f"{name} is older than the policy accepts",
+                expected=f"at most {policy.maximum_collateral_age}",
+                actual=str(age),
+            )
