@@ -23,6 +23,7 @@ from strongroom.base.errors import MalformedCollateral
 from strongroom.crypto import der
 from strongroom.crypto.der import DerReader
 from strongroom.crypto.ecdsa import verify_der
+from strongroom.crypto.usual_extensions import Extensions, usual_extensions, usual_list_extensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,6 +78,7 @@ _TEXT_TAGS: Final = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String
 _COMMON_NAME: Final = der.oid("2.5.4.3")
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _END: Final = b"-----END CERTIFICATE-----"
+_NOTHING: Final[frozenset[str]] = frozenset()
 _WHITE_SPACE: Final = b" \t\r\n\x0b\x0c"
 
 
@@ -377,19 +379,8 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
         raise MalformedCollateral(f"serial number {serial}, not positive and of at most 20 octets", path=path)
     inner_algorithm, issuer, _, subject, key_info = [data[begin:end] for _, begin, _, end in fields[1:6]]
     key = public_key_from_spki(key_info) if key_info[2:].startswith(_P256) else None
-    extensions: dict[bytes, bytes] = {}
-    critical = []
-    others = {}
-    for oid, is_critical, value in _extensions(data, fields[6:]):
-        extensions[oid] = value
-        if is_critical:
-            critical.append(_dotted(oid))
-        if not oid.startswith(_STANDARD):
-            others[_dotted(oid)] = value
-    if len(extensions) != len(loaded.extensions):  # reading them raises for what is malformed, or there twice
-        raise MalformedCollateral("extensions that are read in two ways", path=path)
-    ca, path_length = _basic_constraints(extensions.get(_BASIC_CONSTRAINTS))
-    key_id = extensions.get(_SUBJECT_KEY_ID)
+    known = usual_extensions(data, fields[6][1], fields[6][3]) if len(fields) == 7 else None
+    read = known or _read_extensions(data, fields[6:], len(loaded.extensions), path)
     return Certificate(
         der=data,
         version=version,
@@ -400,17 +391,42 @@ def _read_certificate(data: bytes, path: str) -> Certificate:
         issuer_common_name=_common_name(issuer),
         spki=key_info,
         key=key,
-        subject_key_id=None if key_id is None else _whole(key_id, der.OCTET_STRING),
+        subject_key_id=read.subject_key_id,
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
-        ca=ca,
-        path_length=path_length,
-        key_usages=_key_usages(extensions.get(_KEY_USAGE)),
-        extensions=others,
-        critical_extensions=frozenset(critical),
+        ca=read.ca,
+        path_length=read.path_length,
+        key_usages=read.key_usages,
+        extensions=read.others,
+        critical_extensions=read.critical,
         ecdsa_p256_sha256=key is not None and inner_algorithm == algorithm == _ECDSA_WITH_SHA256,
         tbs=tbs,
         signature=signature,
+    )
+
+
+def _read_extensions(data: bytes, fields: list[der.Span], count: int, path: str) -> Extensions:
+    """Read extensions of any form; ``count`` is how many the library has read, which raises for what is malformed."""
+    extensions: dict[bytes, bytes] = {}
+    critical = []
+    others = {}
+    for oid, is_critical, value in _extensions(data, fields):
+        extensions[oid] = value
+        if is_critical:
+            critical.append(_dotted(oid))
+        if not oid.startswith(_STANDARD):
+            others[_dotted(oid)] = value
+    if len(extensions) != count:
+        raise MalformedCollateral("extensions that are read in two ways", path=path)
+    ca, path_length = _basic_constraints(extensions.get(_BASIC_CONSTRAINTS))
+    key_id = extensions.get(_SUBJECT_KEY_ID)
+    return Extensions(
+        subject_key_id=None if key_id is None else _whole(key_id, der.OCTET_STRING),
+        ca=ca,
+        path_length=path_length,
+        key_usages=_key_usages(extensions.get(_KEY_USAGE)),
+        others=others,
+        critical=frozenset(critical),
     )
 
 
@@ -486,6 +502,28 @@ def _read_revocation_list(data: bytes, path: str) -> RevocationList:
         del fields[0]
     inner_algorithm, issuer = [data[begin:end] for _, begin, _, end in fields[:2]]
     entries = b"".join([data[start:end] for tag, _, start, end in fields[3:] if tag == der.SEQUENCE])
+    known = usual_list_extensions(data, fields[-1][1], fields[-1][3])
+    number, authority_key_id, critical = (*known, _NOTHING) if known else _list_extensions(data, fields, loaded, path)
+    return RevocationList(
+        der=data,
+        issuer=issuer,
+        issuer_common_name=_common_name(issuer),
+        number=number,
+        authority_key_id=authority_key_id,
+        this_update=loaded.last_update_utc,
+        next_update=loaded.next_update_utc,
+        entries=entries,
+        critical_extensions=critical,
+        ecdsa_p256_sha256=inner_algorithm == algorithm == _ECDSA_WITH_SHA256,
+        tbs=tbs,
+        signature=signature,
+    )
+
+
+def _list_extensions(
+    data: bytes, fields: list[der.Span], loaded: x509.CertificateRevocationList, path: str
+) -> tuple[int | None, bytes | None, frozenset[str]]:
+    """Read a CRL's extensions of any form: number, authority key identifier, and what is critical."""
     extensions: dict[bytes, bytes] = {}
     critical = []
     for oid, is_critical, value in _extensions(data, fields[3:], tag=_CRL_EXTENSIONS_TAG):
@@ -496,19 +534,10 @@ def _read_revocation_list(data: bytes, path: str) -> RevocationList:
         raise MalformedCollateral("extensions that are read in two ways", path=path)
     number = extensions.get(_CRL_NUMBER)
     authority = extensions.get(_AUTHORITY_KEY_ID)
-    return RevocationList(
-        der=data,
-        issuer=issuer,
-        issuer_common_name=_common_name(issuer),
-        number=None if number is None else _number(_whole(number, der.INTEGER)),
-        authority_key_id=None if authority is None else _key_id(_whole(authority, der.SEQUENCE)),
-        this_update=loaded.last_update_utc,
-        next_update=loaded.next_update_utc,
-        entries=entries,
-        critical_extensions=frozenset(critical),
-        ecdsa_p256_sha256=inner_algorithm == algorithm == _ECDSA_WITH_SHA256,
-        tbs=tbs,
-        signature=signature,
+    return (
+        None if number is None else _number(_whole(number, der.INTEGER)),
+        None if authority is None else _key_id(_whole(authority, der.SEQUENCE)),
+        frozenset(critical),
     )
 
 

@@ -190,16 +190,18 @@ class Lasting(Objections):
 
     def __init__(self, *, anchors: Sequence[Anchor], memo: Memo) -> None:
         super().__init__(anchors=anchors, memo=memo)
-        self._spans: dict[Span, None] = {}
+        self._spans: list[Span] = []
 
     def in_time(self, section: str, what: str, begin: datetime, end: datetime, *, graced: bool) -> None:
         """Note the span."""
-        self._spans[Span(section=section, what=what, begin=begin, end=end, graced=graced)] = None
+        span = Span(section, what, begin, end, graced)
+        if span not in self._spans:  # they are few, and comparing them costs less than hashing their dates
+            self._spans.append(span)
 
     @property
     def term(self) -> Term:
         """All dates noted, each once."""
-        return Term(tuple(self._spans))
+        return Term(self._spans)
 
 
 def label(certificate: Certificate) -> str:
