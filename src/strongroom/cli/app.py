@@ -24,6 +24,7 @@ from strongroom.cli import (
     instances,
     invite,
     join,
+    kit,
     legacy,
     list_,
     login,
@@ -68,7 +69,12 @@ app = typer.Typer(
 
 _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     _TRUST: {"verify": verify.verify, "measure": measure.measure, "connect": connect.connect},
-    _DEVICE: {"register": register.register, "login": login.login, "password": password.password},
+    _DEVICE: {
+        "register": register.register,
+        "login": login.login,
+        "kit": kit.kit,
+        "password": password.password,
+    },
     _VAULT: {
         "list": list_.list_,
         "get": get.get,
@@ -77,7 +83,6 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "remove": remove.remove,
         "import": import_.import_,
         "sync": sync.sync,
-        "head": head.head,
     },
     _SERVICE: {
         "init": init.init,
@@ -99,6 +104,7 @@ for panel, commands in _COMMANDS.items():
 app.add_typer(devices.app, name="devices", rich_help_panel=_DEVICE)
 app.add_typer(factor.app, name="factor", rich_help_panel=_DEVICE)
 app.add_typer(account.app, name="account", rich_help_panel=_DEVICE)
+app.add_typer(head.app, name="head", rich_help_panel=_VAULT)
 app.add_typer(collateral.collateral, name="collateral", rich_help_panel=_TRUST)
 app.add_typer(admin.app, rich_help_panel=_SERVICE)
 app.add_typer(configuration.app, rich_help_panel=_SERVICE)

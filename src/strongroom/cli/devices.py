@@ -182,6 +182,28 @@ def demand_evidence(
     emit("attested devices only" if attested else "any device of yours")
 
 
+@app.command("revoke-others")
+def revoke_others(password_file: PasswordFile = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Revoke every device but this one, as after losing them all. Change the passwords that they could see.
+
+    Stopped half-way, run it again.
+
+    Example: strongroom devices revoke-others
+    """
+    from strongroom.cli.output import emit, emit_json
+    from strongroom.cli.syncing import connected
+    from strongroom.client.devices import known_devices, revoke_device
+
+    with connected(home, password_file) as (store, device):
+        others = [known for known in known_devices(store, device) if known.member and not known.current]
+        for known in others:
+            revoke_device(store, device, known.device_key)
+    if as_json:
+        emit_json({"devices": [{"device": known.device_key.hex(), "name": known.name} for known in others]})
+    else:
+        emit(f"revoked {len(others)} devices")
+
+
 def _state(*, member: bool, current: bool) -> str:
     if current:
         return "this device"

@@ -15,7 +15,7 @@ from strongroom.base.errors import Malformed, Misconfigured, StorageUnavailable
 from strongroom.cli.wanted import read_file
 from strongroom.client.invitation import Invitation
 
-__all__ = ["qr_for_terminal", "read_invitation", "write_qr"]
+__all__ = ["qr_for_page", "qr_for_terminal", "read_invitation", "write_qr"]
 
 _ERROR_CORRECTION: Final = "m"  # 15 %: a phone reads it off a screen, and off paper that was folded
 _QUIET_ZONE: Final = 4  # modules (ISO/IEC 18004 section 5.3.8)
@@ -32,6 +32,11 @@ def qr_for_terminal(text: str) -> str:
     drawn = io.StringIO()
     _code(text).terminal(drawn, border=_QUIET_ZONE, compact=True)
     return drawn.getvalue().rstrip("\n")
+
+
+def qr_for_page(text: str) -> str:
+    """Draw a code as an SVG element that stands in an HTML page and is as wide as its place there."""
+    return _code(text).svg_inline(border=_QUIET_ZONE, light="white", omitsize=True)
 
 
 def write_qr(text: str, file: Path) -> None:

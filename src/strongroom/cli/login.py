@@ -9,7 +9,6 @@ import typer
 
 from strongroom.cli.options import (
     AcceptSimulated,
-    Address,
     AsJson,
     AttestWith,
     DeviceName,
@@ -18,7 +17,6 @@ from strongroom.cli.options import (
     PolicyFile,
     RootFile,
     SecondFactorFile,
-    Username,
     home_directory,
 )
 
@@ -28,8 +26,21 @@ _POLL_SECONDS = 2.0
 
 
 def login(
-    address: Address,
-    username: Username,
+    address: Annotated[
+        str | None,
+        typer.Argument(help="An invitation (strongroom1:…, or @FILE) or the store's address; else the kit's."),
+    ] = None,
+    username: Annotated[
+        str | None, typer.Option("--username", "-u", help="The account's name; else the kit's.")
+    ] = None,
+    kit: Annotated[
+        Path | None,
+        typer.Option(
+            "--kit",
+            help="File of the recovery kit, text or HTML, or - for standard input: secret, invitation and account.",
+            metavar="FILE",
+        ),
+    ] = None,
     account_secret_file: Annotated[
         Path | None,
         typer.Option(
@@ -58,10 +69,14 @@ def login(
     --ask-a-device this one shows a code and waits until it is typed there (`strongroom devices approve CODE`).
     After this the device knows its store and proves itself with a key of its own.
 
-    Example: strongroom login strongroom1:… --username me@example.com
+    With --kit the log that the store shows is held against the kit's head code once it was read.
+
+    Example: strongroom login --kit recovery-kit.html
     """
     import time
 
+    from strongroom.base.errors import Misconfigured
+    from strongroom.cli.kit import held_against, read_kit
     from strongroom.cli.options import device_name as named
     from strongroom.cli.output import emit, emit_json, note
     from strongroom.cli.prompts import read_account_secret, read_password
@@ -72,6 +87,13 @@ def login(
     from strongroom.client.driver import sync_device
     from strongroom.records.account_secret import AccountSecret
 
+    read = None if kit is None else read_kit(kit)
+    if read is not None:
+        address, username = address or read.invitation.to_text(), username or read.username
+    if address is None or username is None:
+        raise Misconfigured(
+            "whom to log in to, and as whom, is not said", hint="give an invitation and --username, or --kit"
+        )
     directory = home_directory(home)
     wanted = Wanted.parse(
         address,
@@ -97,11 +119,13 @@ def login(
                 patience=Patience(pause=lambda: time.sleep(_POLL_SECONDS)),
             )
         else:
-            account_secret = AccountSecret.parse(read_account_secret(account_secret_file))
-            joining = joined(directory, store, credentials, trust, account_secret)
+            secret = read.account_secret if read else AccountSecret.parse(read_account_secret(account_secret_file))
+            joining = joined(directory, store, credentials, trust, secret)
         with joining as device:
             summary = sync_device(device, store)
             device_key = device.device_key.public.hex()
+            if read is not None and read.head is not None:
+                held_against(device, read.head)
     if as_json:
         emit_json({"username": username, "device": device_key, "pulled": summary.pulled, "home": str(directory)})
     else:

@@ -56,7 +56,7 @@ def register(
     from strongroom.cli.wanted import Wanted, met
     from strongroom.client.account import Credentials, registered
     from strongroom.client.driver import sync_device
-    from strongroom.client.recovery_kit import recovery_kit_text
+    from strongroom.client.recovery_kit import recovery_kit as kit_of
     from strongroom.storage.files import write_private_file
 
     directory = home_directory(home)
@@ -70,7 +70,7 @@ def register(
     kit = recovery_kit or directory / "recovery-kit.txt"
 
     def keep_kit(device: Device) -> None:
-        write_private_file(kit, recovery_kit_text(device).encode())
+        write_private_file(kit, kit_of(device).to_text().encode())
 
     with met(wanted, directory) as (store, trust):
         password = read_password(password_file, confirm=True)

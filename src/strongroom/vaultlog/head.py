@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strongroom.base import canonical
-from strongroom.base.errors import MalformedEntry, RecordTampered
+from strongroom.base.errors import Malformed, MalformedEntry, RecordTampered
 from strongroom.base.fields import Fields
 from strongroom.crypto.hashing import DIGEST_BYTES, equal, labelled_hash, sha256
 from strongroom.crypto.signatures import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verify
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from strongroom.crypto.signatures import SigningKey
     from strongroom.vaultlog.chain import ChainState
 
-__all__ = ["MAX_HEAD_BYTES", "Head", "SignedHead", "VerifiedHead", "head_code", "sign_head", "verify_head"]
+__all__ = [
+    "MAX_HEAD_BYTES",
+    "Head",
+    "SignedHead",
+    "VerifiedHead",
+    "code_at",
+    "head_code",
+    "read_head_code",
+    "sign_head",
+    "verify_head",
+]
 
 MAX_HEAD_BYTES: Final = 512
 _FORMAT: Final = "strongroom head"
@@ -24,7 +35,10 @@ _VERSION: Final = 1
 _PATH: Final = "head"
 _SIGNATURE_LABEL: Final = "strongroom vault head v1"
 _CODE_LABEL: Final = "strongroom head code v1"
-_CODE_GROUPS: Final = 8  # of four digits: about 106 bits, out of reach of a store that searches for a second history
+_CODE_DIGITS: Final = (
+    32  # in groups of four: about 106 bits, out of reach of a store that searches for a second history
+)
+_MAX_CODE_TEXT: Final = 128  # characters; more is not a code with spaces in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +158,22 @@ def verify_head(data: bytes, *, head_key_hash: bytes, vault: bytes) -> VerifiedH
 
 def head_code(head: Head) -> str:
     """Give 32 digits in eight groups that stand for a vault, a length and a chain hash, for comparing by eye."""
-    digest = labelled_hash(_CODE_LABEL, head.vault, head.length.to_bytes(8, "big"), head.chain_hash)
-    digits = str(int.from_bytes(digest, "big") % 10 ** (4 * _CODE_GROUPS)).zfill(4 * _CODE_GROUPS)
+    return code_at(head.vault, head.length, head.chain_hash)
+
+
+def code_at(vault: bytes, length: int, chain_hash: bytes) -> str:
+    """Give the code of a head by what it stands for."""
+    digest = labelled_hash(_CODE_LABEL, vault, length.to_bytes(8, "big"), chain_hash)
+    return _grouped(str(int.from_bytes(digest, "big") % 10**_CODE_DIGITS).zfill(_CODE_DIGITS))
+
+
+def read_head_code(text: str) -> str:
+    """Read a code that was typed or scanned, spaces or hyphens anywhere, or raise ``Malformed``."""
+    digits = re.sub(r"[\s-]", "", text[:_MAX_CODE_TEXT])
+    if len(text) > _MAX_CODE_TEXT or not re.fullmatch(rf"[0-9]{{{_CODE_DIGITS}}}", digits):
+        raise Malformed(f"a head code has {_CODE_DIGITS} digits", path="head code")
+    return _grouped(digits)
+
+
+def _grouped(digits: str) -> str:
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strongroom.base.errors import Malformed, Misconfigured, NotAuthorised, StorageUnavailable
 from strongroom.client.device import NewDevice, create_device, discard_device, unlocked_device
 from strongroom.client.profile import ProfileState, Trust, load_profile, profile_exists
-from strongroom.client.recovery_kit import recovery_kit_text
+from strongroom.client.recovery_kit import recovery_kit
 from strongroom.crypto.stretching import INSECURE_FOR_TESTS_ONLY
 from strongroom.records.account_secret import AccountSecret
 from strongroom.records.keyring import Keyring
@@ -50,8 +50,8 @@ def test_a_device_opens_with_its_password_and_holds_what_it_was_made_of(tmp_path
         assert device.account_secret == new.account_secret
         assert device.device_key.public == made.device_key.public == device.profile.device_key
         assert device.store.get("kind", b"key") == b"value"
-        assert new.account_secret.text() in recovery_kit_text(device)
-        assert "strongroom1:" in recovery_kit_text(device)
+        assert new.account_secret.text() in recovery_kit(device).to_text()
+        assert "strongroom1:" in recovery_kit(device).to_text()
 
 
 def test_the_wrong_password_and_a_cheap_stretching_are_refused(home: Path) -> None:
