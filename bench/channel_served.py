@@ -39,7 +39,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         if not message.get("more_body", False):
             break
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    posted = scope["method"] == "POST"
+    headers = [(b"content-length", str(len(body)).encode())] if posted else []
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     if scope["method"] == "GET":
         piece = bytes(64 * 1024)
         for _ in range(int(scope["path"][1:]) * 16):

@@ -36,28 +36,30 @@ CONNECTIONS = 1000
 def served_handshakes(hello: bytes, folder: Path, pem: Path, figures: Path) -> None:
     """Handshakes with the whole server, 50 clients at a time: TLS, and exchanges over plain http.
 
-    A TLS client connects, makes the handshake and leaves. One of ours connects, posts its hello, reads the answer and
-    leaves; or stays and posts twenty.
+    A TLS client connects, makes the handshake and leaves; or posts as many bytes as a hello has before, and reads the
+    answer. One of ours connects, posts its hello, reads the answer and leaves; or stays and posts twenty.
     """
     context = ssl.create_default_context(cafile=str(pem))
-    post = (
-        b"POST /strongroom/v1/exchange HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n"
-        + f"content-length: {len(hello)}\r\n\r\n".encode()
-        + hello
-    )
 
     async def tls(port: int) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
         writer.close()
 
+    async def tls_request(port: int) -> None:
+        await ask(*await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost"), "/", 1)
+
     async def exchange(port: int, times: int = 1) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await ask(*await asyncio.open_connection("127.0.0.1", port), "/strongroom/v1/exchange", times)
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, times: int) -> None:
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n"
+        post = f"{head}content-length: {len(hello)}\r\n\r\n".encode() + hello
         for _ in range(times):
             writer.write(post)
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise SystemExit(f"no answer but {head!r}")
-            length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            answer = await reader.readuntil(b"\r\n\r\n")
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(f"no answer but {answer!r}")
+            length = next(line for line in answer.split(b"\r\n") if line.lower().startswith(b"content-length:"))
             await reader.readexactly(int(length.partition(b":")[2]))
         writer.close()
 
@@ -68,6 +70,7 @@ def served_handshakes(hello: bytes, folder: Path, pem: Path, figures: Path) -> N
     with served("tls", folder, pem) as https, served("channel", folder, pem) as channel:
         kinds = (
             ("TLS 1.3, a connection each", https, tls, CONNECTIONS, 1),
+            ("TLS 1.3, a connection with one request", https, tls_request, CONNECTIONS, 1),
             ("attested, a connection each", channel, exchange, CONNECTIONS, 1),
             ("attested, twenty on a connection", channel, stay, CONNECTIONS // 20, 20),
         )

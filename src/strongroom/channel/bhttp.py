@@ -11,6 +11,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "BinaryRequest", "BinaryResponse"]
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _MAX_HEADERS: Final = 128
+_ONE_BYTE: Final = tuple([bytes((number,)) for number in range(64)])
 _PADDING_STEP: Final = 256  # bytes; short answers (an acknowledgement, a refusal) all look alike
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -70,6 +71,8 @@ class BinaryResponse:
 
 def _varint(number: int) -> bytes:
     """Encode as RFC 9000 section 16 has it."""
+    if 0 <= number < 64:
+        return _ONE_BYTE[number]
     for prefix, width in enumerate((1, 2, 4, 8)):
         if number < 1 << (8 * width - 2):
             return (prefix << (8 * width - 2) | number).to_bytes(width, "big")
@@ -112,6 +115,8 @@ class _Reader:
 
     def varint(self) -> int:
         first = self.take(1)
+        if first[0] < 64:
+            return first[0]
         width = 1 << (first[0] >> 6)
         number = int.from_bytes(first + self.take(width - 1), "big")
         return number & ((1 << (8 * width - 2)) - 1)
@@ -128,7 +133,8 @@ class _Reader:
         content = self.prefixed() if self._offset < len(self._data) else b""
         if self._offset < len(self._data) and self.varint() != 0:
             raise self.fail("trailers are not used")
-        if any(self._data[self._offset :]):
+        padding = self._data[self._offset :]
+        if padding.count(0) != len(padding):
             raise self.fail("padding that is not zero")
         return headers, content
 

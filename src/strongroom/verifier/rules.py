@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from strongroom.base.findings import Check
 from strongroom.verifier.platform import platform_flags
-from strongroom.verifier.policy import ANY, AnyValue
+from strongroom.verifier.policy import ANY, PLATFORM_FLAGS, AnyValue
 from strongroom.verifier.result import TdxClaims
 from strongroom.verifier.trust_domain import judge_trust_domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from strongroom.formats.pck_extension import PckExtension
     from strongroom.verifier.inquiry import Inquiry
@@ -116,8 +116,8 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims | TdxClaim
         for rule in policy.tcb
         if rule.status is tcb.status and (rule.measurement is ANY or rule.measurement == claims.measurement)
     ]
-    why = f" ({'; '.join(tcb.shortfalls)})" if tcb.shortfalls else ""
     if not rules:
+        why = _shortfalls(tcb)
         accepted = ", ".join(sorted({rule.status.value for rule in policy.tcb})) or "no TCB status"
         inquiry.object(
             Check.TCB_STATUS,
@@ -128,19 +128,10 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims | TdxClaim
         )
         return
     age = inquiry.at - tcb.date
-
-    def unaccepted(rule: TcbRule) -> list[str]:
-        return [
-            f"{item.id} ({' and '.join(item.sources)})"
-            for item in tcb.advisories
-            if rule.advisories is not ANY and item.id not in rule.advisories
-        ]
-
-    def overdue(rule: TcbRule) -> float:
-        return -math.inf if rule.maximum_tcb_age is ANY else (age - rule.maximum_tcb_age).total_seconds()
-
-    best = rules[0] if len(rules) == 1 else min(rules, key=lambda rule: (len(unaccepted(rule)), overdue(rule)))
-    if excess := unaccepted(best):
+    best = rules[0]
+    if len(rules) > 1:
+        best = min(rules, key=lambda rule: (len(_unaccepted(rule, tcb)), _overdue(rule, age)))
+    if excess := _unaccepted(best, tcb):
         inquiry.object(
             Check.ADVISORY,
             "8.6",
@@ -154,17 +145,35 @@ def _tcb(inquiry: Inquiry, policy: AppraisalPolicy, claims: SgxClaims | TdxClaim
         inquiry.object(
             Check.TCB_STATUS,
             "8.15",
-            f"TCB status {tcb.status.value} is of an older TCB than the policy accepts{why}",
+            f"TCB status {tcb.status.value} is of an older TCB than the policy accepts{_shortfalls(tcb)}",
             expected=f"at most {best.maximum_tcb_age}",
             actual=str(age),
         )
 
 
+def _shortfalls(tcb: TcbFacts) -> str:
+    return f" ({'; '.join(tcb.shortfalls)})" if tcb.shortfalls else ""
+
+
+def _unaccepted(rule: TcbRule, tcb: TcbFacts) -> list[str]:
+    """Name the advisories that a rule does not take, each with where it came from."""
+    if rule.advisories is ANY:
+        return []
+    return [f"{item.id} ({' and '.join(item.sources)})" for item in tcb.advisories if item.id not in rule.advisories]
+
+
+def _overdue(rule: TcbRule, age: timedelta) -> float:
+    """Give by how many seconds a TCB of this age is older than a rule takes."""
+    return -math.inf if rule.maximum_tcb_age is ANY else (age - rule.maximum_tcb_age).total_seconds()
+
+
 def _settings(inquiry: Inquiry, policy: AppraisalPolicy, platform: PckExtension) -> None:
     """Step 8.14: what the policy wants on is on, what it wants off is off, and undefined is neither."""
-    for name, stated in platform_flags(platform).items():
-        wanted: bool | AnyValue = getattr(policy, name)
-        if wanted is not ANY and stated is not wanted:
+    rules: dict[str, bool] = {name: rule for name in PLATFORM_FLAGS if (rule := getattr(policy, name)) is not ANY}
+    stated_flags = platform_flags(platform) if rules else {}
+    for name, wanted in rules.items():
+        stated = stated_flags[name]
+        if stated is not wanted:
             inquiry.object(
                 Check.CONFIGURATION,
                 "8.14",
