@@ -286,7 +286,7 @@ def test_registering_as_json(invitation: str, tmp_path: Path, capsys: pytest.Cap
         (["verify"], 1, "give either an address or --evidence"),
         (["verify", "http://x", "--evidence", "y"], 1, "give either"),
         (["verify", "http://x", "--at", "2025-01-01"], 1, "are for captured evidence"),
-        (["verify", "--evidence", "x"], 1, "needs --collateral"),
+        (["verify", "--evidence", "x"], 1, "cannot read x"),
         (["verify", "--evidence", "/nonexistent", "--collateral", "/nonexistent"], 1, "cannot read /nonexistent"),
         (["verify", "--evidence", "/dev/zero", "--collateral", "/dev/null"], 1, "has more than"),
         ([*CAPTURED[:-1], "soon"], 2, "--at: not a time"),
