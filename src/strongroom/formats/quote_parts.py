@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 
 from strongroom.base.cursor import ByteCursor
@@ -71,24 +72,10 @@ class QuoteHeader:
     @classmethod
     def read(cls, cursor: ByteCursor) -> QuoteHeader:
         """Read 48 bytes; ``MalformedQuote`` for another version, key type or TEE type."""
-        header = cursor.take(_HEADER.size, "header")
-        version, key_type, number, qe_svn, pce_svn, qe_vendor_id, user_data = _HEADER.unpack(header)
-        if version not in _VERSIONS:
-            raise cursor.fail(f"quote version {version} is unknown")
-        if key_type != _ECDSA_P256:
-            raise cursor.fail(f"attestation key type {key_type} is not 2 (ECDSA over P-256)")
-        if version == 3 and number:
-            raise cursor.fail(f"TEE type {number:#x} in a quote of version 3, which is of SGX only")
-        if (tee_type := _TEE_TYPES.get(number)) is None:
-            raise cursor.fail(f"TEE type {number:#x} is neither 0 (SGX) nor 0x81 (TDX)")
-        return cls(
-            qe_svn=qe_svn,
-            pce_svn=pce_svn,
-            qe_vendor_id=qe_vendor_id,
-            user_data=user_data,
-            version=version,
-            tee_type=tee_type,
-        )
+        header = _header(cursor.take(_HEADER.size, "header"))
+        if isinstance(header, str):
+            raise cursor.fail(header)
+        return header
 
     def to_bytes(self) -> bytes:
         """Write the 48 bytes."""
@@ -96,6 +83,28 @@ class QuoteHeader:
         numbers = self.tee_type.to_bytes(4, "little") + self.qe_svn.to_bytes(2, "little")
         numbers += self.pce_svn.to_bytes(2, "little")
         return constants + numbers + exact(self.qe_vendor_id, 16) + exact(self.user_data, 20)
+
+
+@lru_cache(maxsize=64)  # the quotes of one platform share theirs
+def _header(data: bytes) -> QuoteHeader | str:
+    """Read 48 bytes; a broken rule is given as a text."""
+    version, key_type, number, qe_svn, pce_svn, qe_vendor_id, user_data = _HEADER.unpack(data)
+    if version not in _VERSIONS:
+        return f"quote version {version} is unknown"
+    if key_type != _ECDSA_P256:
+        return f"attestation key type {key_type} is not 2 (ECDSA over P-256)"
+    if version == 3 and number:
+        return f"TEE type {number:#x} in a quote of version 3, which is of SGX only"
+    if (tee_type := _TEE_TYPES.get(number)) is None:
+        return f"TEE type {number:#x} is neither 0 (SGX) nor 0x81 (TDX)"
+    return QuoteHeader(
+        qe_svn=qe_svn,
+        pce_svn=pce_svn,
+        qe_vendor_id=qe_vendor_id,
+        user_data=user_data,
+        version=version,
+        tee_type=tee_type,
+    )
 
 
 class Signatures(TypedDict):
