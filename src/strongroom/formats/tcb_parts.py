@@ -38,8 +38,8 @@ class TcbLevel:
     """What levels are sorted by, highest first: SVNs of the SGX components, PCESVN, SVNs of the TDX components."""
 
     def __post_init__(self) -> None:
-        svns, tdx = bytes(map(_SVN, self.components)), bytes(map(_SVN, self.tdx_components or ()))
-        object.__setattr__(self, "order", (svns, self.pce_svn, tdx))
+        tdx = bytes(map(_SVN, self.tdx_components)) if self.tdx_components else b""
+        object.__setattr__(self, "order", (bytes(map(_SVN, self.components)), self.pce_svn, tdx))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,9 +130,9 @@ class TdReport:
     @classmethod
     def from_bytes(cls, data: bytes, *, path: str = "report") -> TdReport:
         """Read exactly the bytes of one report of this kind, or raise ``MalformedQuote``."""
-        if len(data) != cls.size():
-            raise MalformedQuote(f"{len(data)} bytes, not {cls.size()}", path=path)
         names, layout = _READING[cls.BODY_TYPE]
+        if len(data) != layout.size:
+            raise MalformedQuote(f"{len(data)} bytes, not {layout.size}", path=path)
         fields: dict[str, Any] = dict(zip(names, layout.unpack(data), strict=True))
         fields["td_attributes"] = _attributes(fields["td_attributes"])
         fields["xfam"] = int.from_bytes(fields["xfam"], "little")

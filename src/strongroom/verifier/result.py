@@ -142,7 +142,6 @@ class TdxClaims:
     @classmethod
     def of(cls, report: TdReport) -> TdxClaims:
         """Take the claims out of a report."""
-        added = TdReport15Ex.LAYOUT[len(TdReport15.LAYOUT) :] if isinstance(report, TdReport15Ex) else ()
         return cls(
             mr_td=report.mr_td,
             rtmr_0=report.rtmr_0,
@@ -161,7 +160,7 @@ class TdxClaims:
             tee_tcb_svn_2=report.tee_tcb_svn_2 if isinstance(report, TdReport15) else None,
             mr_service_td=report.mr_service_td if isinstance(report, TdReport15) else None,
             report_data=report.report_data,
-            extension=tuple((name, getattr(report, name)) for name, _ in added),
+            extension=_extension(report) if isinstance(report, TdReport15Ex) else (),
         )
 
     @property
@@ -194,6 +193,10 @@ class TdxClaims:
             "tee_tcb_svn_2": None if self.tee_tcb_svn_2 is None else self.tee_tcb_svn_2.hex(),
             "extension": {name: value.hex() for name, value in self.extension},
         }
+
+
+def _extension(report: TdReport15Ex) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, getattr(report, name)) for name, _ in report.LAYOUT[len(TdReport15.LAYOUT) :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
