@@ -44,7 +44,9 @@ def write(storage: MemoryRecordStore, person: Person, number: int) -> None:
 
 
 def epochs(storage: MemoryRecordStore) -> set[int | None]:
-    return {sealed_epoch(row.value) for (table, _), row in storage._rows.items() if table not in OUTSIDE} - {None}
+    found = {sealed_epoch(row.value) for (table, _), row in storage._rows.items() if table not in OUTSIDE}
+    # a copy of the root key is no sealed row, and its random bytes may begin as one does
+    return {epoch for epoch in found if epoch is not None and epoch < 1_000}
 
 
 def rotated(storage: MemoryRecordStore) -> Deployment:
