@@ -289,8 +289,7 @@ def write(state: ChainState, version: int, title: str = "Post") -> Step:
 
 def subtrees(steps: list[Step]) -> Callable[[int, int], bytes]:
     """Give the complete subtrees over the steps' chain hashes."""
-    leaves = [chain_leaf(step.entry.chain_hash) for step in steps]
-    return lambda level, index: MerkleTree(leaves[index << level : (index + 1) << level]).root
+    return MerkleTree([chain_leaf(step.entry.chain_hash) for step in steps]).complete
 
 
 def head(state: ChainState, time_ms: int) -> bytes:

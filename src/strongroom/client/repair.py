@@ -74,7 +74,7 @@ def hand_back(device: Device, store: StoreApi) -> Repaired:
 
 def _send(store: StoreApi, state: SyncState, log: Sequence[Step], start: int) -> None:
     target, whole = state.view.head or b"", len(log)
-    levels = _Levels(log)
+    tree = _tree(log)
     views = [view for view in (state.stated, *state.sisters) if view is not None]
     while start < whole:
         end, size = start, 0
@@ -87,7 +87,7 @@ def _send(store: StoreApi, state: SyncState, log: Sequence[Step], start: int) ->
                 expected_length=start,
                 expected_chain=log[start - 1].entry.chain_hash,
                 entries=[api.EntryPair(entry=entry, sealed=sealed) for entry, sealed in _pairs(log[start:end])],
-                path=list(levels.path(end, whole)) if end < whole else [],
+                path=list(consistency_path(end, whole, tree.complete)) if end < whole else [],
                 views=views if end == whole else [],
             )
         )
@@ -100,22 +100,9 @@ def _pairs(steps: Sequence[Step]) -> list[tuple[bytes, bytes]]:
 
 def _fork_proof(state: SyncState, log: Sequence[Step], shown: VerifiedHead) -> bytes:
     shorter = shown.head.length
-    path = _Levels(log).path(shorter, len(log)) if shorter else ()
+    path = consistency_path(shorter, len(log), _tree(log).complete) if shorter else ()
     return make_proof(ProofKind.FORK, earlier=state.view.head, later=shown.signed, path=path)
 
 
-class _Levels:
-    """The complete subtrees over a log's chain hashes."""
-
-    def __init__(self, log: Sequence[Step]) -> None:
-        self._leaves = [chain_leaf(step.entry.chain_hash) for step in log]
-        self._roots: dict[tuple[int, int], bytes] = {}
-
-    def path(self, first: int, second: int) -> tuple[bytes, ...]:
-        return consistency_path(first, second, self._complete)
-
-    def _complete(self, level: int, index: int) -> bytes:
-        place = (level, index)
-        if place not in self._roots:
-            self._roots[place] = MerkleTree(self._leaves[index << level : (index + 1) << level]).root
-        return self._roots[place]
+def _tree(log: Sequence[Step]) -> MerkleTree:
+    return MerkleTree([chain_leaf(step.entry.chain_hash) for step in log])

@@ -63,6 +63,12 @@ class MerkleTree:
         """The root hash."""
         return self._levels[-1][0]
 
+    def complete(self, level: int, index: int) -> bytes:
+        """Give the root over the 2^level leaves from index * 2^level on, as ``consistency_path`` asks for it."""
+        if not 0 <= index < self.size >> level:
+            raise ValueError("no such complete subtree")
+        return self._levels[level][index]
+
     def path(self, index: int) -> tuple[bytes, ...]:
         """Give the audit path of leaf ``index``, nearest sibling first (RFC 9162 section 2.1.3.1)."""
         if not 0 <= index < self.size:

@@ -63,12 +63,8 @@ class MemoryStore:
 
     def prove(self, size: int, lengths: tuple[int, ...]) -> dict[int, tuple[bytes, ...]]:
         """Answer with a consistency path for each length."""
-        leaves = [chain_leaf(step.entry.chain_hash) for step in self.log[:size]]
-
-        def complete(level: int, index: int) -> bytes:
-            return MerkleTree(leaves[index << level : (index + 1) << level]).root
-
-        return {length: consistency_path(length, size, complete) for length in lengths}
+        tree = MerkleTree([chain_leaf(step.entry.chain_hash) for step in self.log[:size]])
+        return {length: consistency_path(length, size, tree.complete) for length in lengths}
 
     def append(self, expected_length: int, expected_hash: bytes, steps: tuple[tuple[bytes, bytes], ...]) -> bytes:
         """Answer an append: the new head, or ``HeadMoved``."""
